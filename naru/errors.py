@@ -1,0 +1,8 @@
+"""The one exception that stands for something the user can mend."""
+
+
+class NaruError(Exception):
+    """What went wrong, where, what was got, what was expected, and the fix, in one readable message.
+
+    The command line prints it and exits with status 1; the service turns it into a JSON error.
+    """

@@ -1,0 +1,125 @@
+"""Where collections live: the Store protocol and `open_store`.
+
+A store holds named collections. A collection is built aside, point by point, and becomes visible under its
+name in one step (`Build.publish`), replacing the version before it; a build that was not published is never
+seen. What a collection was made from travels with it as a `Manifest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from naru.bm25 import SparseVector, Statistics
+from naru.documents import Passage
+from naru.filters import Filter
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One passage with its two vectors: dense float32 [dimension], L2-normalised, and bm25."""
+
+    passage: Passage
+    dense: Vector
+    bm25: SparseVector
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A linear formula over the two channels: logit = bias + semantic * cosine + lexical * bm25.
+
+    A weight of None leaves its channel out: no candidates from it and no score.
+    """
+
+    bias: float
+    semantic: float | None
+    lexical: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One search, ready for an engine. `threshold` is a logit; hits below it are not returned."""
+
+    scores: Scores
+    dense: Vector | None
+    bm25: SparseVector | None
+    limit: int
+    prefetch: int
+    filter: Filter | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One found passage: its logit as the engine computed it and the true scores of both channels."""
+
+    passage: Passage
+    logit: float
+    semantic: float | None
+    lexical: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a collection version was made from, kept with it: JSON facts and the BM25 statistics."""
+
+    facts: dict[str, Any]
+    statistics: Statistics
+
+
+class Collection(Protocol):
+    """One published version, open for reading."""
+
+    name: str
+    manifest: Manifest
+
+    def search(self, request: Request) -> list[Scored]:
+        """Best first by logit, ties by passage id."""
+
+    def retrieve(self, ids: Sequence[str]) -> list[Passage]:
+        """The passages with these ids, in this order; unknown ids are left out."""
+
+    def passages(self) -> Iterator[Passage]:
+        """All passages, streamed, in no stated order."""
+
+    def count(self, filter: Filter | None = None) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Build(Protocol):
+    """One collection version being made; invisible until published. Leaving the context unpublished discards it."""
+
+    def add(self, points: Iterable[Point]) -> None: ...
+
+    def publish(self, manifest: Manifest) -> None:
+        """Make the version whole (optimised, durable) and swap it in under its name, in one step."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Store(Protocol):
+    location: str
+
+    def names(self) -> list[str]:
+        """The published collections, sorted."""
+
+    def open(self, name: str) -> Collection:
+        """The newest published version. NaruError when there is none (naming those there are)."""
+
+    def build(self, name: str, dimension: int) -> Build: ...
+
+    def delete(self, name: str) -> None: ...
+
+    def close(self) -> None: ...

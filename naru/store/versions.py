@@ -1,0 +1,185 @@
+"""The versions of one collection in a folder: who holds them, which one is current, which may be removed.
+
+    STORE/NAME/.lock            held for the moment in which versions come and go
+    STORE/NAME/CURRENT          the name of the published version; swapped by rename
+    STORE/NAME/<version>/       holder: locked by the one process that has it open, and says which that is
+    STORE/NAME/.build-<version> a build; of a killed process when nobody holds it
+    STORE/NAME/.old-<version>   a version on its way out
+
+The locks are the operating system's (flock) and end with the process, however it ends. POSIX only, on a file
+system that knows flock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from naru.errors import NaruError
+
+
+class Lease:
+    """The exclusive right to a folder, until released or until the process ends."""
+
+    def __init__(self, folder: Path, file: int) -> None:
+        self.folder = folder
+        self.file = file
+
+    @classmethod
+    def take(cls, folder: Path) -> Self | None:
+        """None when another lease is out, or the folder is gone."""
+        path = folder / "holder"
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not path.exists() or os.fstat(file).st_ino != path.stat().st_ino:
+                raise BlockingIOError  # the folder was renamed or removed while we took its lock
+        except BlockingIOError:
+            os.close(file)
+            return None
+        os.truncate(file, 0)
+        os.pwrite(file, json.dumps({"pid": os.getpid(), "command": sys.argv[:2]}).encode(), 0)
+        return cls(folder, file)
+
+    def release(self) -> None:
+        if self.file >= 0:
+            # Unlocked by name, not by closing: a forked child may still have the file open.
+            fcntl.flock(self.file, fcntl.LOCK_UN)
+            os.close(self.file)
+            self.file = -1
+
+
+def holder(folder: Path) -> str:
+    """Who holds the folder, in words: the process as it wrote itself down when it took the lease."""
+    try:
+        said = json.loads((folder / "holder").read_text("utf-8"))
+        who = f"process {said['pid']}"
+        return f"{who} ({' '.join(said['command'])})" if said["pid"] != os.getpid() else f"this process ({who})"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+class Versions:
+    """One collection's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def current(self) -> str | None:
+        try:
+            return (self.folder / "CURRENT").read_text("utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def take_current(self) -> Lease | None:
+        """The lease of the published version; None when nothing is published. NaruError when it is held."""
+        while (version := self.current()) is not None:
+            folder = self.folder / version
+            lease = Lease.take(folder)
+            if lease is not None:
+                return lease
+            if version != self.current():
+                continue  # replaced while we looked
+            if not folder.is_dir():
+                raise NaruError(
+                    f"{self.folder / 'CURRENT'} names the version {version!r}, which is not there. "
+                    f"Build the collection {self.folder.name!r} again with `naru index`."
+                )
+            raise NaruError(
+                f"The collection {self.folder.name!r} in {self.folder.parent} is held by {holder(folder)}; "
+                "one process at a time can have it open. Stop that process (or close what it opened), "
+                "or search through it: `--store http://HOST:PORT` of a running `naru serve`."
+            )
+        return None
+
+    def start(self) -> Lease:
+        """A new build folder, leased. Removes what killed builds left."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        with self._changing():
+            self._sweep()
+            folder = self.folder / f".build-{stamp}-{secrets.token_hex(3)}"
+            folder.mkdir()
+            lease = Lease.take(folder)
+        if lease is None:
+            raise AssertionError(f"this is a bug: nobody else can know {folder}")
+        return lease
+
+    def publish(self, lease: Lease) -> None:
+        """Make a finished build the current version, in one step, and remove versions nobody holds."""
+        version = lease.folder.name.removeprefix(".build-")
+        sync(lease.folder)
+        with self._changing():
+            lease.folder.rename(self.folder / version)
+            _sync_one(self.folder)
+            lease.release()
+            swap = self.folder / ".CURRENT"
+            swap.write_text(version + "\n", "utf-8")
+            _sync_one(swap)
+            swap.replace(self.folder / "CURRENT")
+            _sync_one(self.folder)
+            self._sweep()
+
+    def withdraw(self) -> None:
+        """Nothing is published any more; versions go when nobody holds them."""
+        with self._changing():
+            (self.folder / "CURRENT").unlink(missing_ok=True)
+            _sync_one(self.folder)
+            self._sweep()
+
+    def sweep(self) -> None:
+        """Remove every folder that is neither current nor held."""
+        if self.folder.is_dir():
+            with self._changing():
+                self._sweep()
+
+    def _sweep(self) -> None:
+        current = self.current()
+        for folder in list(self.folder.iterdir()):
+            if not folder.is_dir() or folder.name == current:
+                continue
+            lease = Lease.take(folder)
+            if lease is None:
+                continue
+            gone = folder
+            if not folder.name.startswith("."):
+                gone = folder.rename(self.folder / f".old-{folder.name}")
+            shutil.rmtree(gone)
+            lease.release()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def sync(folder: Path) -> None:
+    """Everything below the folder is on the disk, not only on its way there."""
+    for path, _, files in os.walk(folder):
+        for file in files:
+            _sync_one(Path(path) / file)
+        _sync_one(Path(path))
+
+
+def _sync_one(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
