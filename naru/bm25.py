@@ -192,14 +192,7 @@ def query_vector(terms: Terms, statistics: Statistics) -> SparseVector:
     reach = float(values.sum()) * (K1 + 1)
     if reach <= 0:
         return SparseVector(counts.ids[:0], counts.frequencies[:0])
-    known = statistics.frequency(counts.ids) > 0
-    return SparseVector(counts.ids[known], (values[known] / reach).astype(np.float32))
-
-
-def known_share(terms: Terms, statistics: Statistics) -> float:
-    """The share in [0, 1] of the query's possible score whose tokens occur in the collection at all."""
-    vector = query_vector(terms, statistics)
-    return float(vector.values.sum()) * (K1 + 1)
+    return SparseVector(counts.ids, (values / reach).astype(np.float32))
 
 
 def statistics_of(documents: Iterable[Counts]) -> Statistics:

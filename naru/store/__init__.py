@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from naru.bm25 import SparseVector, Statistics
 from naru.documents import Passage
 from naru.filters import Filter
+from naru.relevance import Scores
 
 Vector = npt.NDArray[np.float32]
 
@@ -29,18 +31,6 @@ class Point:
     passage: Passage
     dense: Vector
     bm25: SparseVector
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """A linear formula over the two channels: logit = bias + semantic * cosine + lexical * bm25.
-
-    A weight of None leaves its channel out: no candidates from it and no score.
-    """
-
-    bias: float
-    semantic: float | None
-    lexical: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +85,7 @@ class Collection(Protocol):
 
 
 class Build(Protocol):
-    """One collection version being made; invisible until published. Leaving the context unpublished discards it."""
+    """A version being made, invisible until published; leaving the context unpublished discards it."""
 
     def add(self, points: Iterable[Point]) -> None: ...
 
@@ -123,3 +113,19 @@ class Store(Protocol):
     def delete(self, name: str) -> None: ...
 
     def close(self) -> None: ...
+
+
+def open_store(location: str, *, api_key: str | None = None, timeout: float = 60.0) -> Store:
+    """The store at a location: `http(s)://` or `grpc(s)://` a Qdrant server, `:memory:` Qdrant inside this
+    process and gone with it, anything else a folder (Qdrant Edge).
+
+    `api_key` and `timeout` (seconds, for one request) concern servers. NaruError: nobody answers there, or
+    the folder is not a store.
+    """
+    if location == ":memory:" or "://" in location:
+        from naru.store.server import ServerStore
+
+        return ServerStore(location, api_key=api_key, timeout=timeout)
+    from naru.store.edge import EdgeStore
+
+    return EdgeStore(Path(location).expanduser())

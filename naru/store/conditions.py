@@ -1,11 +1,11 @@
-"""Filters -> an engine's conditions, over the payload that payload.py writes. One meaning for every engine."""
+"""Filters -> an engine's conditions, over the payload that payload.py writes; one meaning on every one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar, assert_never
+from typing import Any, Generic, TypeVar
 
 from naru.errors import NaruError
 from naru.filters import And, AnyOf, Equals, Exists, Filter, Not, Or, Range
@@ -17,14 +17,8 @@ _NEVER = ""
 """A term that no passage carries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The bounds of a range: numbers as float, moments as ISO 8601 text in UTC."""
-
-    gt: float | str | None = None
-    gte: float | str | None = None
-    lt: float | str | None = None
-    lte: float | str | None = None
+Bounds = dict[str, Any]
+"""gt, gte, lt, lte, as far as given: numbers as float, moments as ISO 8601 text in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,7 @@ def condition(filter: Filter, to: Dialect[C]) -> C:
         raise NaruError(f"Filter: {error}") from error
     except UnicodeEncodeError as error:
         raise NaruError(
-            f"Filter: a lone surrogate ({error.object[error.start]!r}) cannot occur in a stored value. Remove it."
+            f"Filter: a lone surrogate ({error.object[error.start]!r}) is in no stored value. Remove it."
         ) from error
 
 
@@ -71,8 +65,6 @@ def _condition(filter: Filter, to: Dialect[C]) -> C:
         case Not(part):
             return to.none_of([_condition(part, to)])
         case _:
-            if not isinstance(filter, object):
-                assert_never(filter)
             raise NaruError(
                 f"got {filter!r}; expected Equals, AnyOf, Range, Exists, And, Or or Not from naru.filters."
             )
@@ -80,15 +72,12 @@ def _condition(filter: Filter, to: Dialect[C]) -> C:
 
 def _range(filter: Range, to: Dialect[C]) -> C:
     field = _name(filter.field)
-    given = {
-        name: bound
-        for name in ("gt", "gte", "lt", "lte")
-        if (bound := getattr(filter, name)) is not None
-    }
+    bounds = {"gt": filter.gt, "gte": filter.gte, "lt": filter.lt, "lte": filter.lte}
+    given: Bounds = {name: bound for name, bound in bounds.items() if bound is not None}
     if not given:
         raise NaruError(f"the range of field {field!r} has no bounds; give at least one of gt, gte, lt, lte.")
     if all(isinstance(bound, datetime) for bound in given.values()):
-        return to.moments(payload.moments_key(field), Bounds(**{n: payload.utc(b) for n, b in given.items()}))
+        return to.moments(payload.moments_key(field), {n: payload.utc(b) for n, b in given.items()})
     if all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in given.values()):
         for bound in given.values():
             if not abs(bound) < _EXACT:
@@ -96,7 +85,7 @@ def _range(filter: Range, to: Dialect[C]) -> C:
                     f"the range of field {field!r} got the bound {bound!r}; expected a number between -2**53 "
                     "and 2**53, where 64-bit floats are exact. Larger numbers can be matched with Equals."
                 )
-        return to.numbers(payload.numbers_key(field), Bounds(**{n: float(b) for n, b in given.items()}))
+        return to.numbers(payload.numbers_key(field), {n: float(b) for n, b in given.items()})
     raise NaruError(
         f"the range of field {field!r} got {', '.join(f'{n}={b!r}' for n, b in given.items())}; "
         "expected all numbers or all datetimes."

@@ -13,7 +13,248 @@ version that nobody searches yet. A build writes no log: it is thrown away when 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import batched_points
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import qdrant_edge as edge
+
+from naru.bm25 import Statistics
+from naru.documents import Passage
+from naru.errors import NaruError
+from naru.filters import Filter
+from naru.store import Manifest, Point, Request, Scored, ranking
+from naru.store import payload as payloads
+from naru.store.edge_words import PASSAGE, filter_of, found_of, point_of, query_of
+from naru.store.points import MOST_INDEXES, batches, check_count, check_name, range_fields
+from naru.store.versions import Lease, Versions
+
+FORMAT = 1
+_PAGE = 512
+_INDEXES = {"numbers": edge.PayloadSchemaType.Float, "moments": edge.PayloadSchemaType.Datetime}
+
+
+class EdgeStore:
+    """A folder of collections. Opening one writes nothing; the first build makes the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.location = str(folder)
+        self._folder = folder
+        self._check()
+
+    def names(self) -> list[str]:
+        if not self._folder.is_dir():
+            return []
+        return sorted(path.parent.name for path in self._folder.glob("*/CURRENT"))
+
+    def open(self, name: str) -> EdgeCollection:
+        versions = Versions(self._folder / check_name(name))
+        lease = versions.take_current()
+        if lease is None:
+            raise self._unknown(name)
+        try:
+            return EdgeCollection(name, versions, lease)
+        except BaseException:
+            lease.release()
+            raise
+
+    def build(self, name: str, dimension: int) -> EdgeBuild:
+        self._make()
+        return EdgeBuild(Versions(self._folder / check_name(name)), dimension)
+
+    def delete(self, name: str) -> None:
+        versions = Versions(self._folder / check_name(name))
+        if versions.current() is None:
+            raise self._unknown(name)
+        versions.withdraw()
+
+    def close(self) -> None:
+        """Nothing to do: what is open belongs to its collection or build."""
+
+    def _unknown(self, name: str) -> NaruError:
+        there = ", ".join(self.names()) or "none"
+        return NaruError(
+            f"No collection {name!r} in {self.location}; there: {there}. "
+            f"Build it with `naru index CORPUS --store {self.location} --collection {name}`."
+        )
+
+    def _check(self) -> None:
+        marker = self._folder / "naru-store.json"
+        if not self._folder.exists():
+            return
+        if not self._folder.is_dir():
+            raise NaruError(f"{self._folder} is a file; a store is a folder (or http://, https://, grpc://).")
+        if not marker.exists():
+            if any(self._folder.iterdir()):
+                raise NaruError(
+                    f"{self._folder} is a folder with other things in it and no naru-store.json. "
+                    "Name an empty folder, a new one, or an existing store."
+                )
+            return
+        try:
+            found = json.loads(marker.read_text("utf-8"))["format"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise NaruError(
+                f"{marker} is damaged: {error}. Build the store again with `naru index`."
+            ) from error
+        if found != FORMAT:
+            raise NaruError(
+                f"{marker} has format {found!r}; this version of naru reads format {FORMAT}. "
+                "Use the version that wrote it, or build the store again with `naru index`."
+            )
+
+    def _make(self) -> None:
+        self._check()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        marker = self._folder / "naru-store.json"
+        if not marker.exists():
+            part = self._folder / f".naru-store-{os.getpid()}"
+            part.write_text(json.dumps({"format": FORMAT}) + "\n", "utf-8")
+            part.replace(marker)
+
+
+class EdgeCollection:
+    """One published version, held by this process until it is closed."""
+
+    def __init__(self, name: str, versions: Versions, lease: Lease) -> None:
+        self.name = name
+        self._versions = versions
+        self._lease = lease
+        header = json.loads((lease.folder / "manifest.json").read_text("utf-8"))
+        statistics = Statistics.from_bytes((lease.folder / "statistics.npz").read_bytes())
+        self.manifest = Manifest(header["facts"], statistics)
+        self.dimension = int(header["dimension"])
+        self._shard = _load(lease.folder / "shard")
+
+    def search(self, request: Request) -> list[Scored]:
+        asked = ranking.channels(request, self.dimension)
+        if not asked:
+            return []
+        hits = self._shard.query(query_of(request, asked))
+        return ranking.scored(request, map(found_of, hits))
+
+    def retrieve(self, ids: Sequence[str]) -> list[Passage]:
+        keys = [payloads.point_id(id) for id in ids]
+        records = self._shard.retrieve(list(dict.fromkeys(keys)), with_payload=PASSAGE, with_vector=False)
+        found = {record.id: payloads.passage(record.payload or {}) for record in records}
+        return [found[key] for key in keys if key in found]
+
+    def passages(self) -> Iterator[Passage]:
+        offset = None
+        while True:
+            records, offset = self._shard.scroll(
+                edge.ScrollRequest(offset=offset, limit=_PAGE, with_payload=PASSAGE, with_vector=False)
+            )
+            for record in records:
+                yield payloads.passage(record.payload or {})
+            if offset is None:
+                return
+
+    def count(self, filter: Filter | None = None) -> int:
+        return self._shard.count(edge.CountRequest(exact=True, filter=filter_of(filter)))
+
+    def close(self) -> None:
+        """Let go of the version; a version that was replaced meanwhile is removed."""
+        if self._lease.file < 0:
+            return
+        self._shard.close()
+        self._lease.release()
+        if self._versions.current() != self._lease.folder.name:
+            self._versions.sweep()
+
+
+class EdgeBuild:
+    """A version being made in a hidden folder, by the one process that holds it."""
+
+    def __init__(self, versions: Versions, dimension: int) -> None:
+        self._versions = versions
+        self._dimension = dimension
+        self._added = 0
+        self._indexed: set[str] = set()
+        self._lease = versions.start()
+        self._path = self._lease.folder / "shard"
+        self._path.mkdir()
+        self._shard = edge.EdgeShard.create(
+            str(self._path),
+            edge.EdgeConfig(
+                vectors={"dense": edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
+                sparse_vectors={"bm25": edge.EdgeSparseVectorParams()},
+                wal_enabled=False,
+            ),
+        )
+        self._index(payloads.TERMS, edge.PayloadSchemaType.Keyword)
+
+    def add(self, points: Iterable[Point]) -> None:
+        self._open()
+        for batch in batches(points, self._dimension, count=512, size=1 << 26):
+            for kind, schema in _INDEXES.items():
+                for key in range_fields(batch, kind):
+                    self._index(key, schema)
+            self._shard.update(edge.UpdateOperation.upsert_points([point_of(entry) for entry in batch]))
+            self._added += len(batch)
+
+    def publish(self, manifest: Manifest) -> None:
+        self._open()
+        self._shard.flush()
+        self._shard.close()
+        self._optimise()
+        shard = _load(self._path)
+        stored = shard.info().points_count
+        shard.close()
+        check_count(self._added, stored)
+        header = {"format": FORMAT, "dimension": self._dimension, "count": stored, "facts": manifest.facts}
+        folder = self._lease.folder
+        (folder / "manifest.json").write_text(
+            json.dumps(header, ensure_ascii=False, indent=1) + "\n", "utf-8"
+        )
+        (folder / "statistics.npz").write_bytes(manifest.statistics.to_bytes())
+        self._versions.publish(self._lease)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lease.file >= 0:
+            self._shard.close()
+            self._lease.release()
+            self._versions.sweep()
+
+    def _open(self) -> None:
+        if self._lease.file < 0:
+            raise ValueError("this build is over: it was published or left; begin another with Store.build")
+
+    def _index(self, key: str, schema: edge.PayloadSchemaType) -> None:
+        if key not in self._indexed and len(self._indexed) < MOST_INDEXES:
+            self._indexed.add(key)
+            self._shard.update(edge.UpdateOperation.create_field_index(key, schema))
+
+    def _optimise(self) -> None:
+        # The child keeps our lock open: should we be killed, nobody sweeps the folder while it works.
+        script = Path(__file__).with_name("optimise.py")
+        done = subprocess.run(
+            [sys.executable, "-P", str(script), str(self._path)],
+            pass_fds=[self._lease.file],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = done.stderr.strip()[-2000:] or "it said nothing"
+            raise NaruError(
+                f"Optimising the new version in {self._path} ended with status {done.returncode}: {said}. "
+                "The version before it stays published."
+            )
+
+
+def _load(path: Path) -> edge.EdgeShard:
+    try:
+        return edge.EdgeShard.load(str(path))
+    except Exception as error:  # Edge raises nothing more exact
+        raise NaruError(f"{path} cannot be opened: {error}. Build it again with `naru index`.") from error

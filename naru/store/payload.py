@@ -3,7 +3,7 @@
 The metadata is kept as JSON text, so it comes back unchanged, and once more in a form that every engine
 filters alike:
 
-    terms     one keyword a value, its type in it: '"year"=number:2024', and one a field that is there: '"year"'
+    terms     one keyword a value with its type, '"year"=number:2024', and one a field that is there, '"year"'
     numbers   field -> its numbers as float64, for ranges
     moments   field -> its ISO 8601 texts in UTC, for ranges (a text without an offset is read as UTC)
 
@@ -53,8 +53,8 @@ def payload(passage: Passage) -> dict[str, Any]:
             made[name].encode()
     except UnicodeEncodeError as error:
         raise NaruError(
-            f"Passage {passage.id!r}: a lone surrogate ({error.object[error.start]!r}) in its text or metadata "
-            "cannot be stored as UTF-8. Remove it from the corpus."
+            f"Passage {passage.id!r}: a lone surrogate ({error.object[error.start]!r}) in its text or "
+            "metadata cannot be stored as UTF-8. Remove it from the corpus."
         ) from error
     except NaruError as error:
         raise NaruError(f"Passage {passage.id!r}: {error}") from error

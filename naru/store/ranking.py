@@ -36,9 +36,11 @@ def channels(request: Request, dimension: int) -> list[Channel]:
     """The channels that can supply candidates; a query without tokens leaves bm25 out.
 
     NaruError: the query vector has another dimension than the collection. ValueError: a weight without its
-    query vector, or no weight at all.
+    query vector, no weight at all, or a limit below 1.
     """
     asked: list[Channel] = []
+    if request.limit < 1 or request.prefetch < 1:
+        raise ValueError(f"limit and prefetch are at least 1, got {request.limit} and {request.prefetch}")
     if request.scores.semantic is None and request.scores.lexical is None:
         raise ValueError("a request needs a semantic weight, a lexical weight, or both")
     if request.scores.semantic is not None:
@@ -59,9 +61,14 @@ def channels(request: Request, dimension: int) -> list[Channel]:
 
 
 def candidates(request: Request) -> int:
-    """How many candidates each channel supplies: `prefetch`; a single channel at least what it must return."""
+    """How many candidates each channel supplies: `prefetch`, of a single channel at least `limit`."""
     hybrid = request.scores.semantic is not None and request.scores.lexical is not None
     return request.prefetch if hybrid else max(request.prefetch, request.limit)
+
+
+def variables(asked: list[Channel]) -> list[str]:
+    """The names under which an engine's formula finds the scores of its prefetches, in their order."""
+    return [f"$score[{place}]" for place in range(len(asked))]
 
 
 def scored(request: Request, found: Iterable[Found]) -> list[Scored]:

@@ -42,11 +42,7 @@ class Lease:
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not path.exists() or os.fstat(file).st_ino != path.stat().st_ino:
-                raise BlockingIOError  # the folder was renamed or removed while we took its lock
-        except BlockingIOError:
+        if not _lock(file, path, wait=False):
             os.close(file)
             return None
         os.truncate(file, 0)
@@ -66,7 +62,9 @@ def holder(folder: Path) -> str:
     try:
         said = json.loads((folder / "holder").read_text("utf-8"))
         who = f"process {said['pid']}"
-        return f"{who} ({' '.join(said['command'])})" if said["pid"] != os.getpid() else f"this process ({who})"
+        return (
+            f"{who} ({' '.join(said['command'])})" if said["pid"] != os.getpid() else f"this process ({who})"
+        )
     except (OSError, ValueError, KeyError):
         return "another process"
 
@@ -99,8 +97,8 @@ class Versions:
                 )
             raise NaruError(
                 f"The collection {self.folder.name!r} in {self.folder.parent} is held by {holder(folder)}; "
-                "one process at a time can have it open. Stop that process (or close what it opened), "
-                "or search through it: `--store http://HOST:PORT` of a running `naru serve`."
+                "one process at a time can have it open. Stop that process or close what it opened; "
+                "if it is `naru serve`, ask it over HTTP; processes can share a Qdrant server instead."
             )
         return None
 
@@ -152,21 +150,38 @@ class Versions:
             lease = Lease.take(folder)
             if lease is None:
                 continue
-            gone = folder
-            if not folder.name.startswith("."):
-                gone = folder.rename(self.folder / f".old-{folder.name}")
-            shutil.rmtree(gone)
+            hidden = self.folder / f".old-{folder.name.lstrip('.')}"
+            shutil.rmtree(folder.rename(hidden))
             lease.release()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        path = self.folder / ".lock"
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                yield
-            finally:
-                fcntl.flock(file, fcntl.LOCK_UN)
+                file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            except FileNotFoundError:
+                continue  # the folder was removed between the two steps
+            if _lock(file, path, wait=True):
+                break
+            os.close(file)
+        try:
+            yield
+            if [left.name for left in self.folder.iterdir()] == [".lock"]:
+                path.unlink()
+                self.folder.rmdir()
+        finally:
+            os.close(file)
+
+
+def _lock(file: int, path: Path, wait: bool) -> bool:
+    """Whether the file is locked now, and is still the file at that path."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return os.fstat(file).st_ino == path.stat().st_ino
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def sync(folder: Path) -> None:

@@ -1,9 +1,9 @@
 """Text -> tokens in four namespaces, with their places in the original string.
 
-    term   morphemes that carry content, joined lemmas, canonical forms           카드  잃어버리  제3조  50000원
-    pair   neighbouring terms joined: compounds however they are spaced or cut    육아휴직  코로나19
-    word   an eojeol without its particles and endings                            육아휴직급여
-    char   bigrams of letters across blanks: what survives typos and bad spacing  육아 아휴 휴직
+term   morphemes that carry content, joined lemmas, canonical forms           카드  잃어버리  제3조  50000원
+pair   neighbouring terms joined: compounds however they are spaced or cut    육아휴직  코로나19
+word   an eojeol without its particles and endings                            육아휴직급여
+char   bigrams of letters across blanks: what survives typos and bad spacing  육아 아휴 휴직
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ RULES = 1
 
 TITLE_WEIGHT = 3
 CONTENT_TAGS = frozenset("NNG NNP NNB NNBC NR XR SL SN SH VV VA MAG XPN MM UNKNOWN".split())
-QUESTION_WORDS = frozenset("무엇 무어 뭐 뭘 어디 언제 누구 얼마 얼마나 어떻 어떠 어떤 어떻게 무슨 왜 어느".split())
+QUESTION_WORDS = frozenset(
+    "무엇 무어 뭐 뭘 어디 언제 누구 얼마 얼마나 어떻 어떠 어떤 어떻게 무슨 왜 어느".split()
+)
 _GRAMMAR_TAGS = frozenset("EP EF EC ETN ETM VCP VCN XSV XSA VX".split())
 _EOJEOL = re.compile(r"\S+")
 _LETTERS = re.compile(r"[가-힣A-Za-z0-9一-鿿]")
@@ -113,10 +115,14 @@ class Analyzer:
             tokens += _characters(normal)
         return tokens
 
-    def _pieces(self, eojeols: Sequence[Sequence[Morpheme]], found: Sequence[patterns.Canonical]) -> list[_Piece]:
+    def _pieces(
+        self, eojeols: Sequence[Sequence[Morpheme]], found: Sequence[patterns.Canonical]
+    ) -> list[_Piece]:
         pieces = []
         for canonical in found:
-            pieces += [_Piece(text, canonical.start, canonical.end, canonical.whole) for text in canonical.tokens]
+            pieces += [
+                _Piece(text, canonical.start, canonical.end, canonical.whole) for text in canonical.tokens
+            ]
         morphemes = [morpheme for eojeol in eojeols for morpheme in eojeol]
         for place, morpheme in enumerate(morphemes):
             if morpheme.tag not in CONTENT_TAGS and not _main_verb(morphemes, place):
@@ -188,7 +194,9 @@ def _words(normal: Normalized, eojeols: Sequence[Sequence[Morpheme]]) -> list[To
         kept = [
             morpheme
             for morpheme in eojeol
-            if morpheme.tag not in _GRAMMAR_TAGS and morpheme.tag[0] not in "JS" or morpheme.tag in ("SL", "SN", "SH")
+            if morpheme.tag not in _GRAMMAR_TAGS
+            and morpheme.tag[0] not in "JS"
+            or morpheme.tag in ("SL", "SN", "SH")
         ]
         if kept:
             span = normal.span(kept[0].start, kept[-1].end)

@@ -89,12 +89,26 @@ def _compile(words: list[str], folder: Path) -> Path:
     rows = []
     for word in words:
         if _USER_WORD.fullmatch(word) is None:
-            raise NaruError(f"User word {word!r}: expected one word of Hangul, Latin letters and digits, without blanks.")
+            raise NaruError(
+                f"User word {word!r}: expected one word of Hangul, Latin letters and digits, without blanks."
+            )
         closed = "T" if "가" <= word[-1] <= "힣" and (ord(word[-1]) - 0xAC00) % 28 else "F"
         rows.append(f"{word},{_NOUN_LEFT},{_NOUN_RIGHT[closed]},{_NOUN_COST},NNP,*,{closed},{word},*,*,*,*\n")
     source, target = folder / "user.csv", folder / "user.dic"
     source.write_text("".join(rows), encoding="utf-8")
-    command = [sys.executable, "-m", "mecab", "dict-index", "-u", str(target), "-f", "utf-8", "-t", "utf-8", str(source)]
+    command = [
+        sys.executable,
+        "-m",
+        "mecab",
+        "dict-index",
+        "-u",
+        str(target),
+        "-f",
+        "utf-8",
+        "-t",
+        "utf-8",
+        str(source),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not target.exists():
         raise NaruError(f"Mecab could not compile the user dictionary:\n{done.stdout}{done.stderr}")

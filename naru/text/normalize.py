@@ -26,7 +26,9 @@ _STATUTE_BEFORE = re.compile(r"(?:§ ?\d+(?:의\d+)?|\d+ ?[조條](?:의 ?\d+)?)
 _LOOSE = re.compile("[ㄱ-ㅣ]+")
 _STRETCHED = re.compile(r"([가-힣])\1{2,}")
 _LAUGHED = re.compile(
-    "[" + "".join(jamo.join(lead, vowel, "ㅋ") for lead in jamo.LEADS for vowel in jamo.VOWELS) + "](?<![엌녘])"
+    "["
+    + "".join(jamo.join(lead, vowel, "ㅋ") for lead in jamo.LEADS for vowel in jamo.VOWELS)
+    + "](?<![엌녘])"
     "|[가-힣](?=[ㅋㅎ]{2})"
 )
 _MISSPELT = re.compile("됬|되(?=요|서(?![가-힣]))")
@@ -106,7 +108,9 @@ def _compatible(text: Normalized) -> Normalized:
 
 # A cluster is a leading jamo with its vowels and tails, or one character with its combining marks.
 _MARKS = "".join(
-    chr(code) for code in range(0x300, 0x3100) if unicodedata.combining(chr(code)) and not 0x1100 <= code < 0x1200
+    chr(code)
+    for code in range(0x300, 0x3100)
+    if unicodedata.combining(chr(code)) and not 0x1100 <= code < 0x1200
 )
 _CLUSTERS = re.compile(
     "[\u1100-\u115f\ua960-\ua97f][\u1160-\u11a7\ud7b0-\ud7c6]*[\u11a8-\u11ff\ud7cb-\ud7fb]*"

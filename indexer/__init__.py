@@ -1,0 +1,1 @@
+"""Indexing: a model exported to ONNX, a corpus read, embedded, built and published."""

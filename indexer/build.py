@@ -1,0 +1,213 @@
+"""A corpus becomes a published collection: analyse and count, then embed and write, then swap in.
+
+BM25 weights need the average length and a query's IDF needs every document, so the corpus is read once and
+analysed into a spool on disk (by several processes: Mecab holds the GIL), and the spool is embedded. Bad
+records therefore stop a build before the long part, and nothing is visible until all of it is.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from multiprocessing import get_context
+from time import perf_counter
+from typing import IO, TypeVar
+
+import numpy as np
+
+from naru.bm25 import Counts, Statistics, StatisticsCounter, count, document_vector
+from naru.documents import Document, Passage
+from naru.encoder import Encoder
+from naru.errors import NaruError
+from naru.provenance import Provenance
+from naru.relevance import Background
+from naru.store import Manifest, Point, Store, Vector
+from naru.text import Analyzer, AnalyzerSettings, normalize
+
+Progress = Callable[[str, int], None]
+"""Called with the stage ("analyse" or "embed") and how many documents it has done so far."""
+
+_CHUNK = 128
+_BLOCK = 1024
+_SAMPLE = 1000
+
+T = TypeVar("T")
+Analysed = list[tuple[Passage, Counts]]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a build did. `truncated` passages are longer than the encoder reads; BM25 still has them whole."""
+
+    provenance: Provenance
+    analyse_seconds: float
+    embed_seconds: float
+    publish_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        return self.analyse_seconds + self.embed_seconds + self.publish_seconds
+
+    @property
+    def passages_per_second(self) -> float:
+        return self.provenance.passages / max(self.seconds, 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to build: the collection's name, where its documents come from, and what reads them."""
+
+    name: str
+    corpus: str
+    encoder: str
+    settings: AnalyzerSettings = field(default_factory=AnalyzerSettings)
+    workers: int = 1
+
+
+def index(
+    documents: Iterable[Document], store: Store, encoder: Encoder, plan: Plan, progress: Progress
+) -> Summary:
+    """Build and publish a collection. NaruError when there is nothing to index or a document cannot be read."""
+    with (
+        tempfile.TemporaryFile(prefix="naru-spool-") as spool,
+        store.build(plan.name, encoder.dimension) as build,
+    ):
+        started = perf_counter()
+        statistics = _analyse(documents, spool, plan, progress)
+        if statistics.documents == 0:
+            raise NaruError(f"{plan.corpus}: no documents to index.")
+        analysed = perf_counter()
+
+        spool.seek(0)
+        truncated = encoder.truncated
+        sample = Reservoir(_SAMPLE)
+        build.add(_points(spool, statistics, encoder, sample, progress))
+        embedded = perf_counter()
+
+        provenance = Provenance(
+            collection=plan.name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            corpus=plan.corpus,
+            passages=statistics.documents,
+            truncated=encoder.truncated - truncated,
+            encoder=plan.encoder,
+            encoder_fingerprint=encoder.fingerprint,
+            analyzer=plan.settings,
+            analyzer_fingerprint=Analyzer(plan.settings).fingerprint,
+            background=sample.background(),
+        )
+        build.publish(Manifest(provenance.to_facts(), statistics))
+        return Summary(provenance, analysed - started, embedded - analysed, perf_counter() - embedded)
+
+
+def _analyse(documents: Iterable[Document], spool: IO[bytes], plan: Plan, progress: Progress) -> Statistics:
+    counter = StatisticsCounter()
+    done = 0
+    for chunk in _analysed(documents, plan):
+        pickle.dump(chunk, spool, pickle.HIGHEST_PROTOCOL)
+        for _, counts in chunk:
+            counter.add(counts)
+        done += len(chunk)
+        progress("analyse", done)
+    return counter.statistics()
+
+
+def _analysed(documents: Iterable[Document], plan: Plan) -> Iterator[Analysed]:
+    """Analysed chunks in corpus order; with several workers, a bounded number of chunks is in flight."""
+    chunks = _batched(documents, _CHUNK)
+    if plan.workers <= 1:
+        analyzer = Analyzer(plan.settings)
+        yield from (_analyse_chunk(chunk, analyzer) for chunk in chunks)
+        return
+    with ExitStack() as stack:
+        pool = ProcessPoolExecutor(plan.workers, get_context("spawn"), _start_worker, (plan.settings,))
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        flying: list[Future[Analysed]] = []
+        for chunk in chunks:
+            flying.append(pool.submit(_analyse_in_worker, chunk))
+            if len(flying) >= 4 * plan.workers:
+                yield flying.pop(0).result()
+        for future in flying:
+            yield future.result()
+
+
+def _analyse_chunk(chunk: list[Document], analyzer: Analyzer) -> Analysed:
+    analysed = []
+    for document in chunk:
+        passage = Passage(document.id, document.text, document.title, document.metadata)
+        try:
+            analysed.append((passage, count(analyzer.document(document.text, document.title))))
+        except NaruError as error:
+            raise NaruError(f"Document {document.id!r}: {error}") from error
+    return analysed
+
+
+_worker_analyzer: Analyzer
+
+
+def _start_worker(settings: AnalyzerSettings) -> None:
+    global _worker_analyzer
+    _worker_analyzer = Analyzer(settings)
+
+
+def _analyse_in_worker(chunk: list[Document]) -> Analysed:
+    return _analyse_chunk(chunk, _worker_analyzer)
+
+
+def _points(
+    spool: IO[bytes], statistics: Statistics, encoder: Encoder, sample: Reservoir, progress: Progress
+) -> Iterator[Point]:
+    done = 0
+    for block in _batched(_spooled(spool), _BLOCK):
+        dense = encoder.passages([normalize(passage.full_text).text for passage, _ in block])
+        for (passage, counts), vector in zip(block, dense, strict=True):
+            sample.offer(vector)
+            yield Point(passage, vector, document_vector(counts, statistics))
+        done += len(block)
+        progress("embed", done)
+
+
+def _spooled(spool: IO[bytes]) -> Iterator[tuple[Passage, Counts]]:
+    while True:
+        try:
+            yield from pickle.load(spool)
+        except EOFError:
+            return
+
+
+def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+class Reservoir:
+    """A uniform sample of vectors from a stream (Vitter's algorithm R), the same for the same stream."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._seen = 0
+        self._vectors: list[Vector] = []
+        self._random = random.Random(0)
+
+    def offer(self, vector: Vector) -> None:
+        self._seen += 1
+        if len(self._vectors) < self._size:
+            self._vectors.append(vector)
+        elif (place := self._random.randrange(self._seen)) < self._size:
+            self._vectors[place] = vector
+
+    def background(self) -> Background:
+        """Mean and standard deviation of the cosines between different sampled passages."""
+        if len(self._vectors) < 3:
+            return Background(0.0, 0.1)
+        vectors = np.stack(self._vectors)
+        cosines = (vectors @ vectors.T)[np.triu_indices(len(vectors), k=1)]
+        return Background(float(cosines.mean()), float(cosines.std()))

@@ -1,0 +1,90 @@
+"""Decoded lines of a file, plain or gzipped, that remember where they are and which could not be decoded."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from naru.errors import NaruError
+
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Encodings of which a line cannot be cut out as bytes: wide ones, and those that shift state.
+_WHOLE = ("utf-16", "utf-32", "utf-7", "iso2022", "hz")
+
+
+class Lines:
+    """The lines with their line ends; only a line feed ends a line. A byte order mark is taken off.
+
+    A line that cannot be decoded comes with replacement characters, and `undecodable` says why until it is
+    set to None again. NaruError for a file that cannot be read at all.
+    """
+
+    def __init__(self, path: Path, encoding: str) -> None:
+        self.path = path
+        self.encoding = encoding
+        self.number = 0
+        self.undecodable: str | None = None
+        self.size = path.stat().st_size
+        self._raw: IO[bytes] | None = None
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file (as it is on disk) read so far."""
+        if self._raw is None:
+            return 0
+        return self.size if self._raw.closed else self._raw.tell()
+
+    def __iter__(self) -> Iterator[str]:
+        self.number, self.undecodable = 0, None
+        whole = codecs.lookup(self.encoding).name.startswith(_WHOLE)
+        try:
+            with self.path.open("rb") as self._raw:
+                gzipped = self.path.suffix.lower() == ".gz"
+                stream: IO[bytes] = gzip.GzipFile(fileobj=self._raw) if gzipped else self._raw
+                for line in self._whole(stream) if whole else self._by_line(stream):
+                    self.number += 1
+                    yield line
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise NaruError(f"{self.path}: not a whole gzip file ({error}); write or fetch it again.") from error
+        except OSError as error:
+            raise NaruError(f"{self.path}: cannot be read: {error.strerror or error}.") from error
+
+    def _by_line(self, stream: IO[bytes]) -> Iterator[str]:
+        offset = 0
+        for raw in stream:
+            line = raw
+            if offset == 0 and self.encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+                if raw.startswith(_WIDE_MARKS):
+                    raise NaruError(f"{self.path}: is UTF-16, not UTF-8: pass `--encoding utf-16`.")
+                line = raw.removeprefix(codecs.BOM_UTF8)
+            try:
+                text = line.decode(self.encoding)
+            except UnicodeDecodeError as error:
+                at = offset + len(raw) - len(line) + error.start
+                self.undecodable = f"byte {at} of the file (0x{line[error.start]:02x}) is not {self.encoding}; {self._fix(line)}"
+                text = line.decode(self.encoding, "replace")
+            offset += len(raw)
+            yield text
+
+    def _whole(self, stream: IO[bytes]) -> Iterator[str]:
+        text = io.TextIOWrapper(stream, self.encoding, newline="\n")
+        try:
+            yield from text
+        except UnicodeError as error:
+            raise NaruError(
+                f"{self.path}: not {self.encoding} after line {self.number} ({error}); pass its `--encoding`."
+            ) from error
+
+    def _fix(self, line: bytes) -> str:
+        for other, said in (("utf-8", "UTF-8"), ("cp949", "CP949 (EUC-KR)")):
+            try:
+                line.decode(other)
+            except UnicodeDecodeError:
+                continue
+            return f"it looks like {said}: pass `--encoding {other}`."
+        return "pass its encoding with `--encoding NAME`, or mend the line."

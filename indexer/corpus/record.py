@@ -1,0 +1,149 @@
+"""What makes a row of any format a document: an id, a text, perhaps a title, metadata that can be filtered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+
+from naru.documents import Document, Scalar
+from naru.errors import NaruError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record as its file holds it. `line` counts from 1 (rows where there are no lines)."""
+
+    file: str
+    line: int
+    fields: Mapping[str, object]
+    raw: object
+    """The record to show when it is rejected: its text, or its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A record that cannot be had, and why."""
+
+    file: str
+    line: int
+    reason: str
+    raw: object
+
+
+def document(fields: Mapping[str, object]) -> Document:
+    """The document these fields say. NaruError, without the place, when they do not say one.
+
+    Metadata: null is left out, nested objects are flattened with dots (`a.b`), the fields of an object named
+    `metadata` (BEIR) stand beside the others, dates and times become ISO 8601 text.
+    """
+    metadata: dict[str, Scalar | list[Scalar] | None] = {}
+    for name, value in _flattened(fields):
+        if name in metadata:
+            raise NaruError(f"field {name!r} is there twice, once in an object; rename one of them.")
+        metadata[name] = value
+    return Document(_id(fields), _text(fields), _title(fields), metadata)
+
+
+def _id(fields: Mapping[str, object]) -> str:
+    given = [fields[name] for name in ("id", "_id") if fields.get(name) is not None]
+    if not given:
+        raise NaruError(f"no 'id' (or '_id') among {_names(fields)}; expected text that names the record.")
+    value = given[0]
+    if given[-1] != value:
+        raise NaruError(f"'id' is {value!r} and '_id' is {given[-1]!r}; expected one of them, or the same.")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise NaruError(f"'id' is {_kind(value)}; expected text or a whole number.")
+    if not value.strip():
+        raise NaruError(f"'id' is blank ({value!r}); expected text that names the record.")
+    return _unicode("id", value)
+
+
+def _text(fields: Mapping[str, object]) -> str:
+    value = fields.get("text")
+    if value is None:
+        raise NaruError(f"no 'text' among {_names(fields)}; expected the text to search.")
+    if not isinstance(value, str):
+        raise NaruError(f"'text' is {_kind(value)}; expected text.")
+    if not value.strip():
+        raise NaruError("'text' is blank; expected the text to search. Fill it in or remove the record.")
+    return _unicode("text", value)
+
+
+def _title(fields: Mapping[str, object]) -> str:
+    value = fields.get("title")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise NaruError(f"'title' is {_kind(value)}; expected text, or no title.")
+    return _unicode("title", value)
+
+
+def _flattened(fields: Mapping[str, object]) -> Iterator[tuple[str, Scalar | list[Scalar]]]:
+    for name, value in fields.items():
+        if name in ("id", "_id", "title", "text"):
+            continue
+        if name == "metadata" and isinstance(value, Mapping):
+            yield from _values("", value)
+        else:
+            yield from _values(name, value)
+
+
+def _values(name: str, value: object) -> Iterator[tuple[str, Scalar | list[Scalar]]]:
+    if value is None:
+        return
+    if isinstance(value, Mapping):
+        for inner, held in value.items():
+            yield from _values(f"{name}.{inner}" if name else str(inner), held)
+    elif isinstance(value, list | tuple):
+        yield _unicode(name, name), [_scalar(name, one) for one in value if one is not None]
+    else:
+        yield _unicode(name, name), _scalar(name, value)
+
+
+def _scalar(name: str, value: object) -> Scalar:
+    if isinstance(value, str):
+        return _unicode(name, value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, int | float | Decimal):
+        return _finite(name, value)
+    raise NaruError(
+        f"field {name!r} holds {_kind(value)}; expected text, a number, a boolean, a date, or a list of these."
+    )
+
+
+def _finite(name: str, value: int | float | Decimal) -> int | float:
+    try:
+        as_float = float(value)
+    except OverflowError:
+        as_float = math.inf
+    if not math.isfinite(as_float):
+        raise NaruError(f"field {name!r} holds a number that is not finite or beyond 1.7e308; leave it out.")
+    return value if isinstance(value, int) else as_float
+
+
+def _unicode(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise NaruError(
+            f"{name!a} holds half a surrogate pair (U+{ord(value[error.start]):04X}) at character {error.start}: "
+            "not valid Unicode. Write the whole character, or drop it."
+        ) from error
+    return value
+
+
+def _names(fields: Mapping[str, object]) -> str:
+    return ", ".join(ascii(name) if not name.isprintable() else repr(name) for name in fields) or "no fields"
+
+
+def _kind(value: object) -> str:
+    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return kinds.get(type(value), f"a value of type {type(value).__name__}")

@@ -1,0 +1,227 @@
+"""The `naru` command. The one file of this package that may import a stage, and only inside a command.
+
+Exit status: 0 done, 1 failed, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from naru import __version__, settings, terminal
+from naru.errors import NaruError
+
+if TYPE_CHECKING:
+    from naru.store import Store
+    from search import Answer, Searcher
+
+app = typer.Typer(
+    name="naru",
+    help="Korean semantic search that knows when it has no answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Mode(StrEnum):
+    hybrid = "hybrid"
+    semantic = "semantic"
+    lexical = "lexical"
+
+
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="A folder, or the URL of a Qdrant server. [default: naru-data]")
+]
+CollectionOption = Annotated[str, typer.Option("--collection", help="The collection's name.")]
+EncoderOption = Annotated[
+    str | None, typer.Option("--encoder", help="An encoder bundle. [default: the bundled naru-mini]")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.callback(invoke_without_command=False)
+def _front_door(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"naru {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def index(
+    corpus: Annotated[Path, typer.Argument(help="JSONL, CSV, TSV or Parquet, a folder of texts, or a BEIR folder.")],
+    collection: CollectionOption,
+    store: StoreOption = None,
+    encoder: EncoderOption = None,
+    characters: Annotated[
+        bool, typer.Option("--characters/--no-characters", help="Index character bigrams: robust to typos, twice the size.")
+    ] = True,
+    stopwords: Annotated[Path | None, typer.Option(help="A file of words to leave out, one a line.")] = None,
+    user_words: Annotated[Path | None, typer.Option(help="A file of nouns to keep whole, one a line.")] = None,
+    encoding: Annotated[str, typer.Option(help="The corpus files' encoding.")] = "utf-8",
+    skip_bad_rows: Annotated[bool, typer.Option(help="Go on past records that cannot be read.")] = False,
+    rejects: Annotated[Path, typer.Option(help="Where skipped records go, with the reasons.")] = Path("rejects.jsonl"),
+    workers: Annotated[int, typer.Option(min=0, help="Analysing processes; 0 takes one a core.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Index a corpus: analyse, embed, and publish it as one collection in a single step."""
+    from indexer.build import Plan
+    from indexer.corpus import Rejects, read_corpus
+    from naru.text import AnalyzerSettings
+
+    chosen = AnalyzerSettings(_lines(stopwords), _lines(user_words), characters)
+    plan = Plan(collection, str(corpus), encoder or "", chosen, _workers(workers, corpus))
+    documents = read_corpus(corpus, encoding=encoding, rejects=Rejects(rejects) if skip_bad_rows else None)
+    summary = _index(plan, documents, store)
+    if as_json:
+        typer.echo(json.dumps(summary, ensure_ascii=False))
+        return
+    terminal.out.print(
+        f"Indexed {summary['passages']:,} passages into {collection!r} in {summary['seconds']:.1f} s "
+        f"({summary['passages_per_second']:,.0f} docs/s: analyse {summary['analyse_seconds']:.1f} s, "
+        f"embed {summary['embed_seconds']:.1f} s, publish {summary['publish_seconds']:.1f} s)."
+    )
+    if summary["truncated"]:
+        terminal.note(
+            f"{summary['truncated']:,} passages are longer than the encoder reads; the words beyond are found by "
+            "lexical search only."
+        )
+    if skip_bad_rows and rejects.exists():
+        terminal.note(f"Skipped records and reasons: {rejects}")
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    collection: CollectionOption,
+    store: StoreOption = None,
+    encoder: EncoderOption = None,
+    mode: Annotated[Mode, typer.Option(help="Both channels, meaning only, or words only.")] = Mode.hybrid,
+    limit: Annotated[int, typer.Option(min=1, help="How many passages to show.")] = 5,
+    cutoff: Annotated[float | None, typer.Option(help="Show nothing below this probability.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search a collection."""
+    with _searcher(store, collection, encoder) as searcher:
+        answer = searcher.search(query, mode=mode.value, limit=limit, cutoff=cutoff)
+        if as_json:
+            typer.echo(json.dumps(_answer_json(answer), ensure_ascii=False))
+        else:
+            _show(answer, searcher)
+
+
+@app.command()
+def serve(
+    store: StoreOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    encoder: EncoderOption = None,
+) -> None:
+    """Serve every collection of a store over HTTP, with the search page at /."""
+    from search.service import serve_store
+
+    given = settings.load()
+    service = given.service.model_copy(
+        update={name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    )
+    with _store(given, store) as opened:
+        serve_store(opened, service, encoder=encoder or given.encoder.path)
+
+
+@app.command()
+def evaluate(
+    beir: Annotated[Path, typer.Argument(help="A BEIR folder: queries.jsonl and qrels/SPLIT.tsv.")],
+    collection: CollectionOption,
+    split: Annotated[str, typer.Option(help="Which judgements: qrels/SPLIT.tsv.")],
+    store: StoreOption = None,
+    encoder: EncoderOption = None,
+    mode: Annotated[list[Mode] | None, typer.Option(help="May be given several times. [default: all three]")] = None,
+    run_file: Annotated[
+        Path | None, typer.Option(help="Write the rankings as a TREC run; with several modes, one file a mode.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the ranking of a collection against judgements."""
+    from evaluation.beir import Beir
+    from evaluation.evaluate import evaluate as measure
+    from evaluation.evaluate import table
+    from evaluation.runs import write_run
+
+    modes = [chosen.value for chosen in mode or list(Mode)]
+    with _searcher(store, collection, encoder) as searcher, terminal.stages() as progress:
+        measured = measure(searcher, Beir(beir), split, modes=modes, progress=progress)
+    if run_file is not None:
+        for name, run in measured.runs.items():
+            path = run_file if len(modes) == 1 else run_file.with_stem(f"{run_file.stem}.{name}")
+            write_run(run, path, tag=f"naru-{name}")
+            terminal.note(f"Run of {name} written to {path}")
+    if as_json:
+        typer.echo(json.dumps(measured.to_json(), ensure_ascii=False))
+    else:
+        terminal.out.print(table(measured))
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A sentence-transformers folder, or its name on the Hub.")],
+    bundle: Annotated[Path, typer.Argument(help="The bundle folder to write.")],
+    precision: Annotated[str, typer.Option(help="Which graphs: fp32, int8, or both with a comma.")] = "fp32,int8",
+    as_json: JsonOption = False,
+) -> None:
+    """Export an encoder to ONNX as a bundle that indexing and search load without torch."""
+    from indexer.export import export as export_model
+
+    info = export_model(model, bundle, precision=tuple(precision.split(",")))
+    if as_json:
+        typer.echo(json.dumps(info.to_json(), ensure_ascii=False))
+        return
+    terminal.out.print(f"Exported {info.name} ({info.dimension} dimensions, {info.precision}) to {bundle}")
+    terminal.out.print(f"fingerprint {info.fingerprint}, parity {info.parity}")
+
+
+EXAMPLES = (
+    "카드 잃어버렸는데 어떡해요",
+    "이사했는데 신고 언제까지 해야돼?",
+    "김치찌개 맛있게 끓이는 법",
+)
+
+
+@app.command()
+def demo(
+    store: StoreOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve/--no-serve", envvar="DEMO_SERVE", help="Serve the search page afterwards.")
+    ] = True,
+) -> None:
+    """Index the demo corpus, show three searches, and serve the search page."""
+    from indexer.build import Plan
+    from indexer.corpus import read_corpus
+
+    with as_file(files("naru.demo")) as folder:
+        summary = _index(Plan("demo", "naru demo", ""), read_corpus(folder / "corpus.jsonl"), store)
+    terminal.out.print(
+        f"나루은행·나루시청 도움말 {summary['passages']:,}건을 {summary['seconds']:.1f}초에 색인했습니다. "
+        "(The demo: a fictional Korean help desk.)"
+    )
+    with _searcher(store, "demo", None) as searcher:
+        for query in EXAMPLES:
+            terminal.out.print(Text(f"\n{query}", style="bold"))
+            _show(searcher.search(query, limit=3), searcher)
+    if serve:
+        globals()["serve"](store=store, host=host, port=port, encoder=None)
+
+
+def _index(plan: Any, documents: Any, store: str | None) -> dict[str, Any]:
+    raise NotImplementedError

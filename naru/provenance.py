@@ -1,0 +1,68 @@
+"""What a collection version was made from, and the check that it is searched with the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, Self
+
+from naru.errors import NaruError
+from naru.relevance import Background
+from naru.text import AnalyzerSettings
+
+FORMAT = 1
+
+
+class Fingerprinted(Protocol):
+    @property
+    def fingerprint(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The facts of a collection's manifest. `encoder` names the bundle as it was given when indexing."""
+
+    collection: str
+    created: str
+    corpus: str
+    passages: int
+    truncated: int
+    encoder: str
+    encoder_fingerprint: str
+    analyzer: AnalyzerSettings
+    analyzer_fingerprint: str
+    background: Background
+
+    def to_facts(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """Read a manifest's facts. NaruError when another version of naru wrote another format."""
+        if facts.get("format") != FORMAT:
+            raise NaruError(
+                f"The collection's format is {facts.get('format')!r}, this naru reads {FORMAT}: index it again."
+            )
+        values = {name: value for name, value in facts.items() if name != "format"}
+        settings = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values["analyzer"].items()
+        }
+        values["analyzer"] = AnalyzerSettings(**settings)
+        values["background"] = Background(**values["background"])
+        return cls(**values)
+
+    def check(self, encoder: Fingerprinted, analyzer: Fingerprinted) -> None:
+        """NaruError naming both fingerprints unless encoder and analyzer are those of index time."""
+        self._same("encoder", self.encoder_fingerprint, encoder.fingerprint, f"--encoder {self.encoder}")
+        self._same(
+            "analyzer", self.analyzer_fingerprint, analyzer.fingerprint, "the naru version that made it"
+        )
+
+    def _same(self, part: str, expected: str, got: str, other: str) -> None:
+        if expected != got:
+            raise NaruError(
+                f"Collection {self.collection!r} was indexed with {part} {expected}, this is {part} {got}: their "
+                f"scores cannot be compared. Open it with {other}, or index it again: "
+                f"naru index {self.corpus} --collection {self.collection}"
+            )

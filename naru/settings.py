@@ -1,0 +1,90 @@
+"""Every setting in one object: flags over environment over naru.toml over the defaults here.
+
+NARU__SERVICE__PORT=9000 naru serve          # environment: two underscores between the parts
+
+# naru.toml
+[store]
+location = "http://localhost:6333"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from naru.errors import NaruError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(_Section):
+    """Where collections live: a folder, or the URL of a Qdrant server with its key and timeout in seconds."""
+
+    location: str = "naru-data"
+    api_key: str | None = None
+    timeout: float = Field(default=30.0, gt=0)
+
+
+class EncoderSettings(_Section):
+    """The encoder bundle to index with (None: the bundled naru-mini) and its threads (None: all cores)."""
+
+    path: str | None = None
+    threads: int | None = Field(default=None, ge=1)
+
+
+class ServiceSettings(_Section):
+    """Where the service listens, how many searches run at once and how many may wait for their turn."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    concurrency: int = Field(default=4, ge=1)
+    queue: int = Field(default=64, ge=0)
+
+
+class Settings(BaseSettings):
+    """All settings. Made once by the command line and handed down."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NARU__", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+    file: ClassVar[Path] = Path("naru.toml")
+
+    store: StoreSettings = StoreSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    service: ServiceSettings = ServiceSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.file)
+
+
+def load() -> Settings:
+    """Read environment and ./naru.toml. NaruError naming each unknown setting and each wrong value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"  {'.'.join(map(str, part['loc']))} = {part['input']!r}: {part['msg']}"
+            for part in error.errors()
+        ]
+        raise NaruError("\n".join(["Settings (NARU__… variables, naru.toml):", *wrong])) from None
+    except tomllib.TOMLDecodeError as error:
+        raise NaruError(f"{Settings.file}: not valid TOML: {error}") from None

@@ -1,0 +1,101 @@
+"""How the command line speaks: results, progress and errors for people; JSON is for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from naru.documents import Hit
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Span(Protocol):
+    """A highlighted part of a snippet, as code point offsets."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+def error(message: str) -> None:
+    err.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+
+
+def note(message: str) -> None:
+    err.print(Text(message, style="dim"), soft_wrap=True)
+
+
+def hit(found: Hit, snippet: str, spans: Sequence[Span]) -> None:
+    """One hit: rank, probability as a bar, title, and the snippet with its matches."""
+    filled = round(found.probability * 10)
+    bar = Text("█" * filled + "░" * (10 - filled), style="green" if found.probability >= 0.5 else "yellow")
+    heading = Text.assemble((f"{found.rank:>2}. ", "bold"), bar, f" {found.probability:>4.0%}  ")
+    heading.append(found.passage.title or found.passage.id, style="bold cyan")
+    scores = [
+        f"cosine {found.semantic:.3f}" if found.semantic is not None else "",
+        f"lexical {found.lexical:.3f}" if found.lexical is not None else "",
+    ]
+    heading.append(f"  {found.passage.id}  {'  '.join(filter(None, scores))}", style="dim")
+    out.print(heading, soft_wrap=True)
+    body = Text(snippet.replace("\n", " "))
+    for span in spans:
+        body.stylize("bold yellow", span.start, span.end)
+    out.print(Text("    ").append_text(body), soft_wrap=True)
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} docs/s" if speed else "", style="dim")
+
+
+class Stages:
+    """A progress bar a stage: call with the stage's name and how many documents it has done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+        self._last = 0
+
+    def __call__(self, stage: str, done: int) -> None:
+        if stage not in self._tasks:
+            # A stage's total is what the one before it counted.
+            for task in self._tasks.values():
+                self._progress.update(task, total=self._last)
+            self._tasks[stage] = self._progress.add_task(stage, total=self._last or None)
+        self._last = done
+        self._progress.update(self._tasks[stage], completed=done)
+
+
+@contextmanager
+def stages() -> Iterator[Stages]:
+    """Progress bars on standard error; nothing is drawn into a pipe."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Speed(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not sys.stderr.isatty()) as progress:
+        yield Stages(progress)

@@ -1,0 +1,157 @@
+"""Searcher: one open collection with what it was made with. A query in, an Answer out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+from naru.bm25 import Terms, query_vector
+from naru.documents import Hit
+from naru.encoder import Encoder, open_encoder
+from naru.errors import NaruError
+from naru.filters import Filter
+from naru.provenance import Provenance
+from naru.relevance import Relevance, logit, probability
+from naru.store import Collection, Request, Scored, Store
+from naru.text import Analyzer, Token, normalize
+from search.keyboard import mistyped
+
+MAX_QUERY = 10_000
+"""Characters; far beyond any question, and what one analysis may cost is bounded by it."""
+
+PREFETCH = 100
+"""Candidates from each channel. More changes no first page; see docs/results.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search found. `calibrated` is False while probabilities rest on prior weights.
+
+    `tokens` are the query's own, for highlighting; `notes` tell what was done to the query (cut, re-read as
+    Hangul keystrokes); `milliseconds` is the whole search.
+    """
+
+    query: str
+    mode: str
+    hits: tuple[Hit, ...]
+    calibrated: bool
+    tokens: tuple[Token, ...]
+    notes: tuple[str, ...]
+    milliseconds: float
+
+
+class Searcher:
+    """Searches one collection. Safe to share between threads."""
+
+    def __init__(self, collection: Collection, encoder: Encoder, analyzer: Analyzer | None = None) -> None:
+        """NaruError when encoder or analyzer are not those the collection was indexed with."""
+        self.collection = collection
+        self.provenance = Provenance.from_facts(collection.manifest.facts)
+        self.encoder = encoder
+        self.analyzer = analyzer or Analyzer(self.provenance.analyzer)
+        self.provenance.check(self.encoder, self.analyzer)
+        self.statistics = collection.manifest.statistics
+        self.relevance = Relevance.prior(self.provenance.background)
+
+    @classmethod
+    def open(cls, store: Store, name: str, encoder: str | None = None) -> Self:
+        """Open a collection by name, with the encoder it names unless another path is given."""
+        collection = store.open(name)
+        try:
+            wanted = encoder or Provenance.from_facts(collection.manifest.facts).encoder
+            return cls(collection, open_encoder(wanted))
+        except BaseException:
+            collection.close()
+            raise
+
+    def search(
+        self,
+        query: str,
+        *,
+        mode: str = "hybrid",
+        limit: int = 10,
+        filter: Filter | None = None,
+        cutoff: float | None = None,
+    ) -> Answer:
+        """The best passages for a query, best first.
+
+        `cutoff` is a probability in (0, 1) below which nothing is shown. Raises NaruError on an empty or
+        overlong query, an unknown mode, a limit below 1 or a cut-off out of range.
+        """
+        started = perf_counter()
+        if not query.strip():
+            raise NaruError("The query is empty: type at least one word.")
+        if len(query) > MAX_QUERY:
+            raise NaruError(f"The query has {len(query):,} characters; at most {MAX_QUERY:,} are searched.")
+        if limit < 1:
+            raise NaruError(f"limit must be at least 1, got {limit}.")
+        scores = self.relevance.scores(mode)
+        notes: list[str] = []
+        tokens = self.analyzer.query_tokens(query)
+        dense = bm25 = None
+        if scores.lexical is not None:
+            hangul = mistyped(query, tokens, self.analyzer, self.statistics)
+            if hangul is not None:
+                notes.append(
+                    f"Also searched for {hangul.text!r}: {hangul.typed!r} looks typed on an English layout."
+                )
+                tokens = tokens + hangul.tokens
+            bm25 = query_vector(_terms(tokens), self.statistics)
+        if scores.semantic is not None:
+            cut = self.encoder.truncated
+            dense = self.encoder.queries([normalize(query).text])[0]
+            if self.encoder.truncated > cut:
+                notes.append(
+                    f"The encoder read the first {self.encoder.info.max_length} tokens of the query."
+                )
+        found = self.collection.search(
+            Request(
+                scores=scores,
+                dense=dense,
+                bm25=bm25,
+                limit=limit,
+                prefetch=max(PREFETCH, limit),
+                filter=filter,
+                threshold=None if cutoff is None else logit(cutoff),
+            )
+        )
+        return Answer(
+            query=query,
+            mode=mode,
+            hits=tuple(_hit(scored, rank) for rank, scored in enumerate(found, start=1)),
+            calibrated=self.relevance.calibrated,
+            tokens=tuple(tokens),
+            notes=tuple(notes),
+            milliseconds=(perf_counter() - started) * 1e3,
+        )
+
+    def close(self) -> None:
+        self.collection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _terms(tokens: list[Token]) -> Terms:
+    terms: dict[str, list[str]] = {}
+    for token in tokens:
+        terms.setdefault(token.namespace, []).append(token.text)
+    return terms
+
+
+def _hit(scored: Scored, rank: int) -> Hit:
+    return Hit(
+        passage=scored.passage,
+        rank=rank,
+        logit=scored.logit,
+        probability=probability(scored.logit),
+        semantic=scored.semantic,
+        lexical=scored.lexical,
+    )
