@@ -223,5 +223,97 @@ def demo(
         globals()["serve"](store=store, host=host, port=port, encoder=None)
 
 
-def _index(plan: Any, documents: Any, store: str | None) -> dict[str, Any]:
-    raise NotImplementedError
+def _index(plan: Plan, documents: Iterable[Document], store: str | None) -> Summary:
+    from indexer.build import index as build
+    from naru.encoder import open_encoder
+
+    given = settings.load()
+    encoder = open_encoder(plan.encoder, threads=given.encoder.threads)
+    with _store(given, store) as opened, terminal.stages() as progress:
+        return build(documents, opened, encoder, plan, progress)
+
+
+@contextmanager
+def _store(given: settings.Settings, location: str | None) -> Iterator[Store]:
+    from naru.store import open_store
+
+    chosen = given.store
+    store = open_store(location or chosen.location, api_key=chosen.api_key, timeout=chosen.timeout)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _searcher(location: str | None, collection: str, encoder: str | None) -> Iterator[Searcher]:
+    from search import Searcher
+
+    with _store(settings.load(), location) as store, Searcher.open(store, collection, encoder) as searcher:
+        yield searcher
+
+
+def _show(answer: Answer, searcher: Searcher) -> None:
+    from search.highlight import Highlighter
+
+    highlighter = Highlighter(searcher, answer)
+    for hit in answer.hits:
+        snippet = highlighter.snippet(hit.passage)
+        terminal.hit(hit, snippet.text, snippet.highlights)
+    if not answer.hits:
+        terminal.out.print("Nothing found.")
+    for note in answer.notes:
+        terminal.note(note)
+    state = "calibrated" if answer.calibrated else "not calibrated: probabilities are a prior"
+    terminal.note(f"{answer.mode}, {answer.milliseconds:.0f} ms, {state}")
+
+
+def _answer_json(answer: Answer) -> dict[str, Any]:
+    return {
+        "query": answer.query,
+        "mode": answer.mode,
+        "calibrated": answer.calibrated,
+        "hits": [
+            {
+                "rank": hit.rank,
+                "id": hit.passage.id,
+                "title": hit.passage.title,
+                "text": hit.passage.text,
+                "metadata": dict(hit.passage.metadata),
+                "probability": hit.probability,
+                "logit": hit.logit,
+                "semantic": hit.semantic,
+                "lexical": hit.lexical,
+            }
+            for hit in answer.hits
+        ],
+        "notes": list(answer.notes),
+        "milliseconds": answer.milliseconds,
+    }
+
+
+def _lines(path: Path | None) -> tuple[str, ...]:
+    """The words of a file, one a line; blank lines and lines that start with # do not count."""
+    if path is None:
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NaruError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line on standard error and status 1."""
+    try:
+        app()
+    except NaruError as error:
+        terminal.error(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        terminal.error("interrupted; nothing half-done was published")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

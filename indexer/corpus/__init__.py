@@ -54,9 +54,7 @@ class Corpus:
     that cannot be read as what its name says.
     """
 
-    def __init__(
-        self, location: str | Path, *, encoding: str = "utf-8", rejects: Path | None = None
-    ) -> None:
+    def __init__(self, location: str | Path, *, encoding: str = "utf-8", rejects: Path | None = None) -> None:
         try:
             b"".decode(encoding)
         except LookupError as error:
@@ -81,8 +79,8 @@ class Corpus:
     def __iter__(self) -> Iterator[Document]:
         self.rejected = 0
         read = 0
-        # Where each id was, by its 64-bit hash: two different ids share one in 1 of 3,000,000 corpora of
-        # 1,000,000 records squared over 2^65, that is practically never, at half the memory of the ids.
+        # Where each id was, by its 64-bit hash, which costs less than the ids do. Of ten million ids, two
+        # share a hash with a chance of 3 in a million.
         lines: dict[int, int] = {}
         with ExitStack() as stack:
             rejects = stack.enter_context(_open(self._rejects)) if self._rejects else None
@@ -98,7 +96,8 @@ class Corpus:
                     rejects.write(_rejected(found))
         if self.rejected and not read:
             raise NaruError(
-                f"{self.location}: not one of its {self.rejected} records could be read; {self._rejects} says why."
+                f"{self.location}: not one of its {self.rejected} records could be read; "
+                f"{self._rejects} says why for each."
             )
         if not read:
             raise NaruError(f"{self.location}: no records; expected at least one with an id and a text.")

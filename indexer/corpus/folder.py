@@ -33,8 +33,8 @@ class TextFolder:
         self.position = 0
         if not self._files:
             raise NaruError(
-                f"{path}: nothing to read; expected {', '.join(_KNOWN)} files, a BEIR folder (corpus.jsonl), or a "
-                "saved Hugging Face dataset. Another kind of file is named itself, not its folder."
+                f"{path}: nothing to read; expected {', '.join(_KNOWN)} files, a BEIR folder (corpus.jsonl), "
+                "or a saved Hugging Face dataset. Another kind of file is named itself, not its folder."
             )
 
     def __iter__(self) -> Iterator[Row | Bad]:
@@ -44,7 +44,7 @@ class TextFolder:
             identity = unicodedata.normalize("NFC", path.relative_to(self._path).as_posix())
             first = by_id.setdefault(identity, path)
             if first != path:
-                reason = f"the name differs from that of another file only in its Unicode form ({identity}); rename one."
+                reason = f"another file has the same name in another Unicode form ({identity}); rename one."
                 yield Bad(str(path), 1, reason, identity)
             else:
                 yield self._row(path, identity)

@@ -45,7 +45,7 @@ class HubDataset:
 
 def _split(name: str, split: str) -> Any:
     try:
-        import datasets
+        import datasets  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError as error:
         raise NaruError(
             f"{_SCHEME}{name}: reading Hugging Face datasets needs a package more: pip install datasets"

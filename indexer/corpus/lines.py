@@ -30,7 +30,7 @@ class Lines:
         self.number = 0
         self.undecodable: str | None = None
         self.size = path.stat().st_size
-        self._raw: IO[bytes] | None = None
+        self._raw: io.BufferedReader | None = None
 
     @property
     def position(self) -> int:
@@ -45,12 +45,14 @@ class Lines:
         try:
             with self.path.open("rb") as self._raw:
                 gzipped = self.path.suffix.lower() == ".gz"
-                stream: IO[bytes] = gzip.GzipFile(fileobj=self._raw) if gzipped else self._raw
+                stream = io.BufferedReader(gzip.GzipFile(fileobj=self._raw)) if gzipped else self._raw
                 for line in self._whole(stream) if whole else self._by_line(stream):
                     self.number += 1
                     yield line
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise NaruError(f"{self.path}: not a whole gzip file ({error}); write or fetch it again.") from error
+            raise NaruError(
+                f"{self.path}: not a whole gzip file ({error}); write or fetch it again."
+            ) from error
         except OSError as error:
             raise NaruError(f"{self.path}: cannot be read: {error.strerror or error}.") from error
 
@@ -66,7 +68,8 @@ class Lines:
                 text = line.decode(self.encoding)
             except UnicodeDecodeError as error:
                 at = offset + len(raw) - len(line) + error.start
-                self.undecodable = f"byte {at} of the file (0x{line[error.start]:02x}) is not {self.encoding}; {self._fix(line)}"
+                got = f"byte {at} of the file (0x{line[error.start]:02x}) is not {self.encoding}"
+                self.undecodable = f"{got}; {self._fix(line)}"
                 text = line.decode(self.encoding, "replace")
             offset += len(raw)
             yield text

@@ -1,4 +1,4 @@
-"""What makes a row of any format a document: an id, a text, perhaps a title, metadata that can be filtered."""
+"""What makes a row of any format a document: an id, a text, perhaps a title, filterable metadata."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def _scalar(name: str, value: object) -> Scalar:
     if isinstance(value, int | float | Decimal):
         return _finite(name, value)
     raise NaruError(
-        f"field {name!r} holds {_kind(value)}; expected text, a number, a boolean, a date, or a list of these."
+        f"field {name!r} holds {_kind(value)}; expected text, a number, a boolean, a date or time, "
+        "or a list of these."
     )
 
 
@@ -134,16 +135,16 @@ def _unicode(name: str, value: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise NaruError(
-            f"{name!a} holds half a surrogate pair (U+{ord(value[error.start]):04X}) at character {error.start}: "
-            "not valid Unicode. Write the whole character, or drop it."
+            f"{name!a} holds half a surrogate pair (U+{ord(value[error.start]):04X}) at character "
+            f"{error.start}: not valid Unicode. Write the whole character, or drop it."
         ) from error
     return value
 
 
 def _names(fields: Mapping[str, object]) -> str:
-    return ", ".join(ascii(name) if not name.isprintable() else repr(name) for name in fields) or "no fields"
+    return ", ".join(map(repr, fields)) or "no fields"
 
 
 def _kind(value: object) -> str:
-    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    kinds = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
     return kinds.get(type(value), f"a value of type {type(value).__name__}")

@@ -16,9 +16,10 @@ _LARGEST_CELL = 1 << 24
 
 
 class Table:
-    """Comma, semicolon or tab, whichever makes `text` a column of the header. Quoted cells may hold line ends.
+    """Comma, semicolon or tab, whichever makes `text` a column of the header.
 
-    An empty cell is a field that is not there; columns without a name (a saved index) are left out.
+    Quoted cells may hold line ends. An empty cell is a field that is not there; columns without a name (a
+    saved index) are left out.
     """
 
     def __init__(self, path: Path, encoding: str) -> None:
@@ -51,10 +52,11 @@ class Table:
             except StopIteration:
                 return
             except csv.Error as error:
-                reason = (
+                reason = self._lines.undecodable or (
                     f"not CSV: {error} (up to line {self._lines.number}); expected a quote inside a quoted "
                     "cell to be written twice, and each quote to be closed."
                 )
+                self._lines.undecodable = None
                 yield Bad(self._file, start, reason, "".join(taken).rstrip("\r\n"))
                 continue
             if cells or self._lines.undecodable:
@@ -81,22 +83,22 @@ class Table:
         return max(self._delimiters, key=header.count)
 
     def _columns(self, rows: Iterator[list[str]]) -> list[str]:
-        line = self._lines.number
         try:
             columns = _names(next(rows))
         except csv.Error as error:
-            raise NaruError(f"{self._file}:{line}: the header is not CSV: {error}.") from error
+            raise NaruError(f"{self._file}:{self._lines.number}: the header is not CSV: {error}.") from error
+        line = self._lines.number
         if self._lines.undecodable is not None:
             raise NaruError(f"{self._file}:{line}: {self._lines.undecodable}")
         shown = ", ".join(repr(name) for name in columns)
         if "text" not in columns or not {"id", "_id"} & set(columns):
             raise NaruError(
-                f"{self._file}:{line}: the header names {shown}; expected columns 'id' and 'text', split by a "
-                "comma, a semicolon or a tab."
+                f"{self._file}:{line}: the header names {shown}; expected columns 'id' and 'text', "
+                "split by a comma, a semicolon or a tab."
             )
-        twice = {name for name in columns if name and columns.count(name) > 1}
+        twice = sorted({name for name in columns if name and columns.count(name) > 1})
         if twice:
-            raise NaruError(f"{self._file}:{line}: the header names {', '.join(map(repr, sorted(twice)))} twice.")
+            raise NaruError(f"{self._file}:{line}: the header names {', '.join(map(repr, twice))} twice.")
         return columns
 
 

@@ -13,7 +13,7 @@ from naru.errors import NaruError
 from naru.store import Point
 from naru.store import payload as payloads
 
-MOST_INDEXES = 64
+MOST_INDEXES = 16
 """Fields indexed for ranges; further ones are filtered by looking at every passage."""
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from naru.bm25 import SparseVector
+from naru.bm25 import SparseVector, statistics_of
 from naru.documents import Passage
 from naru.errors import NaruError
 from naru.filters import Equals, Not, Range
@@ -30,19 +30,12 @@ def collection(location: str, points: list[Point]) -> Iterator[Collection]:
     store = open_store(location)
     with store.build("search-test", 16) as build:
         build.add(points)
-        build.publish(Manifest({}, _statistics()))
+        build.publish(Manifest({}, statistics_of([])))
     opened = store.open("search-test")
     yield opened
     opened.close()
     store.delete("search-test")
     store.close()
-
-
-def _statistics():
-    from naru.bm25 import Statistics
-
-    empty = np.zeros(0, np.uint32)
-    return Statistics(0, (0.0, 0.0, 0.0, 0.0), empty, empty)
 
 
 def a_request(points: list[Point], seed: int, scores: Scores, limit: int, prefetch: int) -> Request:

@@ -1,0 +1,1 @@
+"""Evaluation: how good the ranking is, measured over judged queries."""

@@ -1,0 +1,124 @@
+"""Judged queries in BEIR's folder: `queries.jsonl` and one `qrels/SPLIT.tsv` a split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.lines import columns, lines
+from naru.errors import NaruError
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""Query id -> document id -> judged relevance; more than 0 is relevant."""
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The queries one qrels file judges, in its order, with their judgements."""
+
+    name: str
+    queries: Mapping[str, str]
+    qrels: Qrels
+
+    @property
+    def answerable(self) -> Qrels:
+        """The judgements of queries with a relevant document: what ranking measures average over."""
+        return {query: judged for query, judged in self.qrels.items() if max(judged.values()) > 0}
+
+    @property
+    def no_answer(self) -> list[str]:
+        """The queries whose every judged document is not relevant: the collection holds no answer."""
+        return [query for query, judged in self.qrels.items() if max(judged.values()) <= 0]
+
+
+class Beir:
+    """A BEIR folder. Its corpus is not read here."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "queries.jsonl").is_file():
+            raise NaruError(
+                f"{self.folder}: no queries.jsonl; expected a BEIR folder: queries.jsonl and qrels/SPLIT.tsv."
+            )
+
+    @property
+    def splits(self) -> list[str]:
+        return sorted(path.stem for path in (self.folder / "qrels").glob("*.tsv"))
+
+    def split(self, name: str) -> Split:
+        """NaruError when there is no such split, or it judges queries that queries.jsonl lacks."""
+        path = self.folder / "qrels" / f"{name}.tsv"
+        if name not in self.splits:
+            raise NaruError(
+                f"{path}: no split {name!r}; expected one of: {', '.join(self.splits) or 'none'}."
+            )
+        qrels = read_qrels(path)
+        queries = read_queries(self.folder / "queries.jsonl")
+        unknown = [query for query in qrels if query not in queries]
+        if unknown:
+            raise NaruError(
+                f"{path}: judges {len(unknown)} queries that {self.folder / 'queries.jsonl'} does not hold: "
+                f"{_some(unknown)}. Add them there, or remove their judgements."
+            )
+        return Split(name, {query: queries[query] for query in qrels}, qrels)
+
+
+def read_queries(path: Path) -> dict[str, str]:
+    """Query id -> text of a file of JSON lines with `_id` (or `id`) and `text`. NaruError names the line."""
+    queries: dict[str, str] = {}
+    for where, line in lines(path):
+        try:
+            query = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise NaruError(f"{where}: not JSON: {error}; expected one object a line.") from error
+        if not isinstance(query, dict):
+            raise NaruError(f"{where}: got {line[:80]!r}; expected an object with '_id' and 'text'.")
+        given = query.get("_id", query.get("id"))
+        identity = _text(where, "_id", str(given) if isinstance(given, int) else given)
+        if identity in queries:
+            raise NaruError(f"{where}: the query {identity!r} is there twice; expected each id once.")
+        queries[identity] = _text(where, "text", query.get("text"))
+    return queries
+
+
+def read_qrels(path: Path) -> Qrels:
+    """Judgements: BEIR's `query document score` with a header, or TREC's `query 0 document score` without.
+
+    Columns are split at tabs where that gives three or four, else at blanks. NaruError names the line.
+    """
+    qrels: dict[str, dict[str, int]] = {}
+    for number, (where, line) in enumerate(lines(path)):
+        cells = columns(line, 3, 4)
+        if cells is None:
+            raise NaruError(f"{where}: got {line!r}; expected query-id, corpus-id, score, split by tabs.")
+        query, document, said = cells[0], cells[-2], cells[-1]
+        try:
+            score = int(said)
+        except ValueError as error:
+            if number == 0 and len(cells) == 3 and said.isidentifier():
+                continue  # the header
+            raise NaruError(f"{where}: the score is {said!r}; expected a whole number.") from error
+        before = qrels.setdefault(query, {}).setdefault(document, score)
+        if before != score:
+            raise NaruError(
+                f"{where}: {query!r} and {document!r} are judged {score} here and {before} further up; "
+                "expected one judgement."
+            )
+    if not qrels:
+        raise NaruError(f"{path}: no judgements; expected lines of query-id, corpus-id, score.")
+    return qrels
+
+
+def _text(where: str, name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise NaruError(f"{where}: {name!r} is {value!r}; expected text that is not blank.")
+    return value
+
+
+def _some(ids: list[str]) -> str:
+    """The first few, for a message."""
+    return ", ".join(map(repr, ids[:_NAMED])) + (", …" if len(ids) > _NAMED else "")

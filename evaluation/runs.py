@@ -1,0 +1,96 @@
+"""A run: what a searcher returned for each query, and the TREC file that holds one.
+
+    QUERY <tab> Q0 <tab> DOCUMENT <tab> RANK <tab> SCORE <tab> TAG
+
+trec_eval and what builds on it (ir-measures) ignore RANK, sort by SCORE read as float32, and order ties by
+document id. So that every tool sees the order that was searched, scores are written as float32, each made
+strictly less than the one before: a score that ties is lowered by one step of float32 (6e-8 of its size).
+
+Columns are split by tabs, which other tools take for blanks. An id that holds blanks is read back here, and
+refused by tools that split at blanks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.lines import columns, lines
+from naru.errors import NaruError
+
+Ranking = Sequence[tuple[str, float]]
+"""Document ids with their scores, best first."""
+
+Run = Mapping[str, Ranking]
+"""Query id -> ranking."""
+
+
+def write_run(run: Run, path: Path, tag: str = "naru") -> None:
+    """Write a TREC run file. NaruError for an id with a tab or a line end, or a score beyond float32."""
+    _writable("tag", tag)
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            for query, ranking in run.items():
+                _writable("query id", query)
+                scores = _falling(query, ranking)
+                for rank, ((document, _), score) in enumerate(zip(ranking, scores, strict=True), start=1):
+                    _writable("document id", document)
+                    file.write(f"{query}\tQ0\t{document}\t{rank}\t{score}\t{tag}\n")
+    except OSError as error:
+        raise NaruError(f"{path}: the run cannot be written there: {error.strerror}.") from error
+
+
+def read_run(path: Path) -> Run:
+    """A run by falling score, ties by the RANK column. NaruError names the line."""
+    found: dict[str, dict[str, tuple[float, int]]] = {}
+    for where, line in lines(path):
+        cells = columns(line, 6)
+        if cells is None:
+            raise NaruError(
+                f"{where}: got {line[:80]!r}; expected six columns: query Q0 document rank score tag."
+            )
+        query, _, document, rank, score, _ = cells
+        ranking = found.setdefault(query, {})
+        if document in ranking:
+            raise NaruError(
+                f"{where}: {document!r} is there twice for the query {query!r}; expected it once."
+            )
+        try:
+            ranking[document] = (float(score), int(rank))
+        except ValueError as error:
+            raise NaruError(
+                f"{where}: rank {rank!r}, score {score!r}; expected a whole number and a number."
+            ) from error
+        if not math.isfinite(ranking[document][0]):
+            raise NaruError(f"{where}: score {score!r}; expected a finite number.")
+    if not found:
+        raise NaruError(f"{path}: no results; expected lines of query Q0 document rank score tag.")
+    return {
+        query: [
+            (document, score)
+            for document, (score, rank) in sorted(ranking.items(), key=lambda item: (-item[1][0], item[1][1]))
+        ]
+        for query, ranking in found.items()
+    }
+
+
+def _falling(query: str, ranking: Ranking) -> Iterator[np.float32]:
+    last = np.float32(np.inf)
+    for document, score in ranking:
+        if not abs(score) < np.finfo(np.float32).max:
+            raise NaruError(
+                f"Query {query!r}, document {document!r}: the score {score} is not a finite float32."
+            )
+        last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))
+        yield last
+
+
+def _writable(what: str, name: str) -> None:
+    if not name or any(mark in name for mark in "\t\r\n"):
+        raise NaruError(
+            f"The {what} {name!r} cannot stand in a TREC run file, which splits at tabs and line ends. "
+            "Give the record another id, or leave out the run file."
+        )

@@ -1,0 +1,66 @@
+"""The WordPiece tokenizer: NFKC and lower case are part of its file, so every reader of it agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from tokenizers import Tokenizer
+from tokenizers.decoders import WordPiece as WordPieceDecoder
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import NFKC, BertNormalizer, Sequence
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+from tokenizers.trainers import WordPieceTrainer
+
+from finetune.recipe import Vocabulary
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ALPHABET = 4500  # symbols kept, by frequency: syllables, jamo, Latin, common hanja
+LONGEST_WORD = 200  # characters; people leave out spaces, and a longer run becomes one [UNK]
+
+
+def train_tokenizer(texts: Iterator[str], size: int) -> Tokenizer:
+    """A WordPiece tokenizer of at most `size` entries, `[CLS] text [SEP]`, normalised by NFKC and lower case."""
+    tokenizer = Tokenizer(
+        WordPiece(unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)  # type: ignore[call-arg]
+    )
+    clean = BertNormalizer(clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=True)
+    tokenizer.normalizer = Sequence([NFKC(), clean])
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.decoder = WordPieceDecoder()
+    trainer = WordPieceTrainer(
+        vocab_size=size,
+        special_tokens=list(SPECIAL),
+        limit_alphabet=min(ALPHABET, size // 2),
+        initial_alphabet=syllables() if size >= 4 * ALPHABET else [],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+    )
+    return tokenizer
+
+
+def syllables() -> list[str]:
+    """The 2,350 Hangul syllables of KS X 1001: what people type, so that a typo is spelt and not unknown."""
+    rows = range(0xB0, 0xC9)
+    return [bytes((row, cell)).decode("euc-kr") for row in rows for cell in range(0xA1, 0xFF)]
+
+
+def texts_of(directory: Path, vocabulary: Vocabulary) -> Iterator[str]:
+    """Text for the tokenizer: from every `file.column` of the recipe, as many characters as it asks for."""
+    for key, wanted in vocabulary.characters.items():
+        file, column = key.rsplit(".", 1)
+        for batch in pq.ParquetFile(directory / f"{file}.parquet").iter_batches(columns=[column]):
+            if wanted <= 0:
+                break
+            for text in batch.column(0).to_pylist():
+                wanted -= len(text)
+                yield text
+                if wanted <= 0:
+                    break

@@ -1,0 +1,85 @@
+"""From what went wrong to what the client reads: one shape, {"error": {"type", "message"}}, written in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from naru.errors import NaruError
+
+_HTTP_TYPES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
+
+
+class Refusal(Exception):
+    """A request that is not served: the HTTP status, a type for programs and a message for people."""
+
+    def __init__(
+        self, status: int, type: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def overloaded(cls, waiting: int) -> Refusal:
+        message = f"{waiting} searches are running or waiting; try again in a moment."
+        return cls(503, "overloaded", message, {"Retry-After": "1"})
+
+    @classmethod
+    def not_ready(cls, reason: str) -> Refusal:
+        return cls(503, "not_ready", reason, {"Retry-After": "1"})
+
+    def response(self) -> JSONResponse:
+        # A message may quote a client's lone surrogate, which is in no UTF-8.
+        message = str(self).encode("utf-8", "backslashreplace").decode()
+        body = {"error": {"type": self.type, "message": message}}
+        return JSONResponse(body, self.status, headers=self.headers)
+
+
+def answer_failures(app: FastAPI) -> None:
+    """Give every failure of an app the one shape."""
+
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, error: Refusal) -> JSONResponse:
+        return error.response()
+
+    @app.exception_handler(NaruError)
+    async def mendable(request: Request, error: NaruError) -> JSONResponse:
+        return Refusal(422, "invalid_request", str(error)).response()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return _invalid(error).response()
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        type = _HTTP_TYPES.get(error.status_code, "error")
+        return Refusal(error.status_code, type, error.detail, error.headers).response()
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        # Starlette raises it again after this answer, and the server logs it with its traceback.
+        return Refusal(500, "internal", "The service failed; its log has the reason.").response()
+
+
+def _invalid(error: RequestValidationError) -> Refusal:
+    found = error.errors()
+    if found[0]["type"] == "json_invalid":
+        where = f"at character {found[0]['loc'][-1]}"
+        return Refusal(400, "invalid_json", f"The body is not JSON: {found[0]['ctx']['error']} {where}.")
+    if found[0]["loc"] == ("body",) and found[0]["type"] in ("missing", "model_attributes_type"):
+        expected = "Expected a JSON object, sent with Content-Type: application/json."
+        return Refusal(422, "invalid_request", expected)
+    return Refusal(422, "invalid_request", "; ".join(map(_said, found)))
+
+
+def _said(part: Mapping[str, object]) -> str:
+    place = part["loc"]
+    assert isinstance(place, tuple), "this is a bug: pydantic names places by tuples"
+    message = str(part["msg"]).removeprefix("Value error, ")
+    return f"{'.'.join(str(step) for step in place if step != 'body')}: {message}"

@@ -1,0 +1,158 @@
+"""The service's JSON: what a search request says and what its answer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from naru.documents import Hit
+from search.conditions import FilterIn
+from search.highlight import Highlights, Marked, Segment, Span
+from search.searcher import Answer
+
+
+class SearchIn(BaseModel):
+    """A search. Unknown fields are refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"query": "카드 잃어버렸는데 어떡해요", "limit": 5}]},
+    )
+
+    query: str
+    collection: str | None = Field(None, description="May be left out where only one collection is served.")
+    mode: Literal["hybrid", "semantic", "lexical"] = "hybrid"
+    limit: int = Field(10, ge=1, le=100)
+    filter: FilterIn | None = None
+    cutoff: float | None = Field(
+        None, gt=0, lt=1, description="A probability; passages below it are not returned."
+    )
+    highlight: Literal["offsets", "segments", "off"] = Field(
+        "offsets",
+        description="How matches are marked: offsets in code points, also as pieces of text, or not at all.",
+    )
+
+
+class HighlightsOut(BaseModel):
+    """Half-open ranges of code points into the field of the same name."""
+
+    title: tuple[Span, ...]
+    text: tuple[Span, ...]
+    snippet: tuple[Span, ...]
+
+
+class SegmentsOut(BaseModel):
+    """The same fields cut into pieces, for readers that count in other units (JavaScript: UTF-16)."""
+
+    title: tuple[Segment, ...]
+    text: tuple[Segment, ...]
+    snippet: tuple[Segment, ...]
+
+
+class HitOut(BaseModel):
+    """One passage. `semantic` is a cosine, `lexical` the share of the query's words; null: not used."""
+
+    rank: int
+    id: str
+    title: str
+    text: str
+    snippet: str | None
+    highlights: HighlightsOut | None
+    segments: SegmentsOut | None
+    metadata: dict[str, Any]
+    probability: float
+    logit: float
+    semantic: float | None
+    lexical: float | None
+
+
+class SearchOut(BaseModel):
+    """An answer. `calibrated` false: the probabilities rest on prior weights, not on judgements of this
+    collection. `answered` says whether anything reached the cut-off; null where none was given."""
+
+    query: str
+    mode: str
+    collection: str
+    calibrated: bool
+    answered: bool | None
+    hits: list[HitOut]
+    notes: tuple[str, ...]
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A hit and its highlights, None when they were not wanted."""
+
+    hit: Hit
+    highlights: Highlights | None
+
+
+def search_out(answer: Answer, found: Sequence[Found], collection: str, asked: SearchIn) -> SearchOut:
+    return SearchOut(
+        query=answer.query,
+        mode=answer.mode,
+        collection=collection,
+        calibrated=answer.calibrated,
+        answered=None if asked.cutoff is None else bool(answer.hits),
+        hits=[_hit_out(one, segments=asked.highlight == "segments") for one in found],
+        notes=answer.notes,
+        milliseconds=round(answer.milliseconds, 3),
+    )
+
+
+def _hit_out(found: Found, *, segments: bool) -> HitOut:
+    hit, marked = found.hit, found.highlights
+    return HitOut(
+        rank=hit.rank,
+        id=hit.passage.id,
+        title=hit.passage.title,
+        text=hit.passage.text,
+        snippet=marked.snippet.text if marked else None,
+        highlights=HighlightsOut(**_each(marked, "spans")) if marked else None,
+        segments=SegmentsOut(**_each(marked, "segments")) if marked and segments else None,
+        metadata=dict(hit.passage.metadata),
+        probability=hit.probability,
+        logit=hit.logit,
+        semantic=hit.semantic,
+        lexical=hit.lexical,
+    )
+
+
+def _each(marked: Highlights, part: Literal["spans", "segments"]) -> dict[str, Any]:
+    fields: dict[str, Marked] = {"title": marked.title, "text": marked.text, "snippet": marked.snippet}
+    return {name: getattr(field, part) for name, field in fields.items()}
+
+
+class CollectionOut(BaseModel):
+    """A collection being served and what it was made with."""
+
+    name: str
+    passages: int
+    encoder: str
+    created: str
+    calibrated: bool
+    modes: tuple[str, ...]
+    examples: tuple[str, ...] = Field(description="Queries worth trying on it.")
+
+
+class CollectionsOut(BaseModel):
+    collections: list[CollectionOut]
+
+
+class StatusOut(BaseModel):
+    status: Literal["live", "ready"]
+
+
+class FailureOut(BaseModel):
+    """What went wrong: a type for programs, a message for people."""
+
+    type: str
+    message: str
+
+
+class ErrorOut(BaseModel):
+    error: FailureOut

@@ -1,0 +1,419 @@
+"""Corpora on disk: what each format holds comes out, and what is wrong is named with its place."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import tempfile
+import unicodedata
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.corpus import Corpus
+from naru.documents import Document
+from naru.errors import NaruError
+
+DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "beir"
+
+CARD = Document("1", "카드를 잃어버렸어요", "분실", {"year": 2024})
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def jsonl(path: Path, *records: object) -> Path:
+    return write(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+def complaint(location: Path | str, **options: object) -> str:
+    with pytest.raises(NaruError) as raised:
+        list(Corpus(location, **options))  # type: ignore[arg-type]
+    return str(raised.value)
+
+
+class TestJsonLines:
+    @pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.JSONL"])
+    def test_reads_records(self, tmp_path: Path, name: str) -> None:
+        path = jsonl(tmp_path / name, {"id": "1", "title": "분실", "text": CARD.text, "year": 2024})
+        assert list(Corpus(path)) == [CARD]
+
+    def test_beir_folder(self, tmp_path: Path) -> None:
+        jsonl(
+            tmp_path / "corpus.jsonl",
+            {"_id": "1", "title": "분실", "text": CARD.text, "metadata": {"year": 2024}},
+        )
+        jsonl(tmp_path / "queries.jsonl", {"_id": "q", "text": "카드"})
+        assert list(Corpus(tmp_path)) == [CARD]
+
+    def test_gzipped_beir_folder(self, tmp_path: Path) -> None:
+        line = json.dumps({"_id": "1", "text": "글"})
+        write(tmp_path / "corpus.jsonl.gz", gzip.compress(line.encode()))
+        assert list(Corpus(tmp_path)) == [Document("1", "글")]
+
+    def test_mark_blank_lines_and_windows_line_ends(self, tmp_path: Path) -> None:
+        path = write(
+            tmp_path / "a.jsonl", b'\xef\xbb\xbf{"id": "1", "text": "a"}\r\n\r\n{"id": "2", "text": "b"}'
+        )
+        assert [document.id for document in Corpus(path)] == ["1", "2"]
+
+    def test_metadata(self, tmp_path: Path) -> None:
+        record = {
+            "id": 7,
+            "text": "글",
+            "title": None,
+            "open": True,
+            "rate": 1.5,
+            "tags": ["a", None, "b"],
+            "none": None,
+        }
+        nested = {"place": {"city": "서울", "at": {"x": 1}}, "metadata": {"kind": "faq"}, "empty": []}
+        assert list(Corpus(jsonl(tmp_path / "a.jsonl", record | nested))) == [
+            Document(
+                "7",
+                "글",
+                "",
+                {
+                    "open": True,
+                    "rate": 1.5,
+                    "tags": ["a", "b"],
+                    "place.city": "서울",
+                    "place.at.x": 1,
+                    "kind": "faq",
+                    "empty": [],
+                },
+            )
+        ]
+
+    def test_position_reaches_size(self, tmp_path: Path) -> None:
+        path = jsonl(tmp_path / "a.jsonl", *({"id": str(number), "text": "글" * 999} for number in range(99)))
+        corpus = Corpus(path)
+        assert (corpus.size, corpus.position) == (path.stat().st_size, 0)
+        documents = iter(corpus)
+        next(documents)
+        assert 0 < corpus.position < path.stat().st_size / 2
+        assert len(list(documents)) == 98
+        assert corpus.position == corpus.size
+
+    def test_each_iteration_starts_anew(self, tmp_path: Path) -> None:
+        corpus = Corpus(jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "글"}))
+        assert list(corpus) == list(corpus)
+
+    def test_nul_is_text(self, tmp_path: Path) -> None:
+        assert (
+            next(iter(Corpus(write(tmp_path / "a.jsonl", r'{"id": "1", "text": "a\u0000b"}')))).text == "a\0b"
+        )
+
+
+GOOD = '{"id": "1", "text": "글"}\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"id": "2", "text": "글"', "not JSON: Expecting ',' delimiter at character 23, near"),
+        ("카드 분실", "not JSON: Expecting value at character 0, near '카드 분실'"),
+        ("[" * 100_000, "not JSON that can be read"),
+        ('{"id": "2", "text": "글", "n": NaN}', "NaN is not a JSON number"),
+        ('["2", "글"]', "expected one object a line"),
+        ('{"id": "2"}', "no 'text' among 'id'"),
+        ('{"id": "2", "text": null}', "no 'text'"),
+        ('{"id": "2", "text": " \\n\\t　"}', "'text' is blank"),
+        ('{"id": "2", "text": ["글"]}', "'text' is a list; expected text"),
+        ('{"text": "글"}', "no 'id' (or '_id') among 'text'"),
+        ('{"id": " ", "text": "글"}', "'id' is blank"),
+        ('{"id": true, "text": "글"}', "'id' is a boolean; expected text or a whole number"),
+        ('{"id": 2.0, "text": "글"}', "'id' is a number; expected text or a whole number"),
+        ('{"id": "2", "_id": "3", "text": "글"}', "'id' is '2' and '_id' is '3'"),
+        ('{"id": "2", "title": 3, "text": "글"}', "'title' is a number; expected text"),
+        ('{"id": "2", "text": "글", "a": [[1]]}', "field 'a' holds a list"),
+        ('{"id": "2", "text": "글", "a": [{"b": 1}]}', "field 'a' holds an object"),
+        ('{"id": "2", "text": "글", "a": {"b": 1}, "a.b": 2}', "field 'a.b' is there twice"),
+        ('{"id": "2", "text": "글", "a": 1e999}', "field 'a' holds a number that is not finite"),
+        ('{"id": "2", "text": "글", "a": 1%s}' % ("0" * 400), "field 'a' holds a number that is not finite"),
+        ('{"id": "2", "text": "글\\ud800"}', "'text' holds half a surrogate pair (U+D800) at character 1"),
+        ('{"id": "\\udc00", "text": "글"}', "'id' holds half a surrogate pair"),
+        ('{"id": "2", "text": "글", "a": {"\\udc00": 1}}', "half a surrogate pair"),
+        ('{"id": 1, "text": "또"}', "id '1' was on line 1 already; expected each id once"),
+    ],
+)
+def test_a_bad_record_is_named_or_rejected(tmp_path: Path, line: str, said: str) -> None:
+    path = write(tmp_path / "a.jsonl", GOOD + "\n" + line + "\n" + GOOD.replace("1", "9"))
+    message = complaint(path)
+    assert message.startswith(f"{path}:3: ")
+    assert said in message
+    message.encode()
+
+    corpus = Corpus(path, rejects=tmp_path / "rejects.jsonl")
+    assert [document.id for document in corpus] == ["1", "9"]
+    (rejected,) = map(json.loads, (tmp_path / "rejects.jsonl").read_text("utf-8").splitlines())
+    assert rejected == {
+        "file": str(path),
+        "line": 3,
+        "reason": message.removeprefix(f"{path}:3: "),
+        "raw": line,
+    }
+    assert corpus.rejected == 1
+
+
+class TestEncoding:
+    TEXT = '{"id": "1", "text": "plain"}\n{"id": "2", "text": "카드 분실 신고"}\n'
+
+    def test_cp949_is_named_with_its_fix(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", self.TEXT.encode("cp949"))
+        at = self.TEXT.encode("cp949").index("카".encode("cp949"))
+        message = complaint(path)
+        assert message.startswith(f"{path}:2: byte {at} of the file (0xc4) is not utf-8")
+        assert message.endswith("it looks like CP949 (EUC-KR): pass `--encoding cp949`.")
+        assert [document.text for document in Corpus(path, encoding="cp949")] == ["plain", "카드 분실 신고"]
+
+    def test_utf8_read_as_cp949(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", '{"id": "1", "text": "똠방각하 펲시콜라 쀍"}')
+        assert "it looks like UTF-8" in complaint(path, encoding="cp949")
+
+    def test_bytes_that_are_neither(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", b'{"id": "1", "text": "\xff\xff"}')
+        assert "pass its encoding with `--encoding NAME`" in complaint(path)
+
+    def test_undecodable_lines_can_be_rejected(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", b'{"id": "1", "text": "\xff"}\n' + GOOD.encode())
+        assert [document.id for document in Corpus(path, rejects=tmp_path / "r.jsonl")] == ["1"]
+
+    @pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+    def test_utf16_as_spreadsheets_save_it(self, tmp_path: Path, name: str) -> None:
+        path = write(tmp_path / name, 'id\ttext\n1\t"두\n줄"\n'.encode("utf-16"))
+        assert "is UTF-16, not UTF-8: pass `--encoding utf-16`" in complaint(path)
+        assert list(Corpus(path, encoding="utf-16")) == [Document("1", "두\n줄")]
+
+    def test_not_utf16(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", GOOD)
+        assert "not utf-16 after line 0" in complaint(path, encoding="utf-16")
+
+    @pytest.mark.parametrize("name", ["utf-99", "base64"])
+    def test_unknown(self, tmp_path: Path, name: str) -> None:
+        assert f"Unknown encoding '{name}'" in complaint(write(tmp_path / "a.jsonl", GOOD), encoding=name)
+
+
+class TestTable:
+    @pytest.mark.parametrize(
+        ("name", "mark"), [("a.csv", ","), ("a.csv", ";"), ("a.csv", "\t"), ("a.tsv", "\t")]
+    )
+    def test_delimiters(self, tmp_path: Path, name: str, mark: str) -> None:
+        rows = [
+            ["id", "title", "text", "memo"],
+            ["1", "a", f'말 "인용"{mark}\n둘째 줄', ""],
+            ["2", "", "글", "007"],
+        ]
+        with (tmp_path / name).open("w", encoding="utf-8-sig", newline="") as file:
+            csv.writer(file, delimiter=mark).writerows(rows)
+        assert list(Corpus(tmp_path / name)) == [
+            Document("1", f'말 "인용"{mark}\n둘째 줄', "a"),
+            Document("2", "글", "", {"memo": "007"}),
+        ]
+
+    def test_a_saved_index_and_blank_lines(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.csv", "\n,id,text\n\n0,a,글\n\n")
+        assert list(Corpus(path)) == [Document("a", "글")]
+
+    @pytest.mark.parametrize(
+        ("content", "line", "said"),
+        [
+            ("a,b\n1,2\n", 1, "the header names 'a', 'b'; expected columns 'id' and 'text'"),
+            ("id,text,text\n1,2,3\n", 1, "the header names 'text' twice"),
+            ('id,text\n1,"a\nb"\n2\n', 4, "1 cells, but the header has 2"),
+            ('id,text\n1,글\n2,"열린\n따옴표\n', 3, "not CSV: unexpected end of data (up to line 4)"),
+            ('id,text\n1,"a"b\n', 2, "not CSV"),
+            ("id,text\n1,글\n1,또\n", 3, "id '1' was on line 2 already"),
+            ("id,text\n1,\n", 2, "no 'text' among 'id'"),
+        ],
+    )
+    def test_errors(self, tmp_path: Path, content: str, line: int, said: str) -> None:
+        path = write(tmp_path / "a.csv", content)
+        message = complaint(path)
+        assert message.startswith(f"{path}:{line}: ")
+        assert said in message
+
+    def test_bad_rows_are_rejected_as_written(self, tmp_path: Path) -> None:
+        rows = ["id,text", "1,좋은 글", '2,"a"b', "3", '4,"둘\n\udcff"', "5,끝"]
+        path = write(tmp_path / "a.csv", "\n".join(rows).encode("utf-8", "surrogateescape"))
+        corpus = Corpus(path, rejects=tmp_path / "r.jsonl")
+        assert [document.id for document in corpus] == ["1", "5"]
+        rejected = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text("utf-8").splitlines()]
+        assert [(one["line"], one["raw"]) for one in rejected] == [(3, '2,"a"b'), (4, "3"), (5, '4,"둘\n�"')]
+        assert "is not utf-8" in rejected[2]["reason"]
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"])).filter(str.strip)
+
+
+@given(st.lists(st.tuples(texts, texts), min_size=1, unique_by=lambda row: row[0]))
+def test_any_text_survives(rows: list[tuple[str, str]]) -> None:
+    expected = [Document(identity, text) for identity, text in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Path(folder) / "a.jsonl"
+        jsonl(lines, *({"id": identity, "text": text} for identity, text in rows))
+        assert list(Corpus(lines)) == expected
+        for name, mark in (("a.csv", ","), ("a.tsv", "\t")):
+            with (Path(folder) / name).open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file, delimiter=mark, quoting=csv.QUOTE_ALL).writerows([("id", "text"), *rows])
+            assert list(Corpus(Path(folder) / name)) == expected
+
+
+class TestParquet:
+    def test_types(self, tmp_path: Path) -> None:
+        moment = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+        table = pa.table(
+            {
+                "id": pa.array([1, 2]),
+                "text": ["글", "둘째"],
+                "title": pa.array(["제목", None]).dictionary_encode(),
+                "day": [date(2024, 5, 6), None],
+                "moment": [moment, None],
+                "exact": pa.array([1_700_000_000_123_456_789, None], pa.timestamp("ns")),
+                "price": [Decimal("1.50"), None],
+                "tags": [["a", "b"], None],
+                "place": [{"city": "서울"}, None],
+                "metadata": [{"open": True}, None],
+            }
+        )
+        pq.write_table(table, tmp_path / "a.parquet")
+        corpus = Corpus(tmp_path / "a.parquet")
+        assert corpus.size == 2
+        assert list(corpus) == [
+            Document(
+                "1",
+                "글",
+                "제목",
+                {
+                    "day": "2024-05-06",
+                    "moment": "2024-05-06T07:08:09+00:00",
+                    "exact": "2023-11-14T22:13:20.123456",
+                    "price": 1.5,
+                    "tags": ["a", "b"],
+                    "place.city": "서울",
+                    "open": True,
+                },
+            ),
+            Document("2", "둘째"),
+        ]
+        assert corpus.position == 2
+
+    def test_bad_row(self, tmp_path: Path) -> None:
+        table = pa.table({"id": ["1", "2", "3"], "text": ["글", None, "끝"], "blob": [None, None, b"x"]})
+        pq.write_table(table, tmp_path / "a.parquet")
+        assert complaint(tmp_path / "a.parquet").startswith(f"{tmp_path / 'a.parquet'}:2: no 'text'")
+        assert len(list(Corpus(tmp_path / "a.parquet", rejects=tmp_path / "r.jsonl"))) == 1
+        lines = (tmp_path / "r.jsonl").read_text("utf-8").splitlines()
+        assert "field 'blob' holds a value of type bytes" in json.loads(lines[1])["reason"]
+
+    def test_other_columns(self, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"key": ["1"], "text": ["글"]}), tmp_path / "a.parquet")
+        assert "the columns are 'key', 'text'; expected 'id' and 'text'" in complaint(tmp_path / "a.parquet")
+
+    def test_not_parquet(self, tmp_path: Path) -> None:
+        assert "cannot be read as Parquet" in complaint(write(tmp_path / "a.parquet", GOOD))
+
+
+class TestFolder:
+    def test_titles_and_ids(self, tmp_path: Path) -> None:
+        nested = tmp_path / unicodedata.normalize("NFD", "안내")
+        nested.mkdir()
+        write(nested / "카드 분실.md", "\n# 카드를 잃어버렸을 때 ##\n\n전화하세요.\n")
+        write(tmp_path / "code.md", "머리말\n```sh\n# not a heading\n```\n## 설치\n끝")
+        write(tmp_path / "alone.md", "# 제목뿐")
+        write(tmp_path / "메모.txt", "# 그대로")
+        write(tmp_path / ".hidden.md", "안 봄")
+        write(tmp_path / "other.pdf", "안 봄")
+        corpus = Corpus(tmp_path)
+        assert corpus.size == 4
+        assert sorted(corpus, key=lambda document: document.id) == [
+            Document("alone.md", "# 제목뿐", "제목뿐"),
+            Document("code.md", "머리말\n```sh\n# not a heading\n```\n## 설치\n끝", "설치"),
+            Document("메모.txt", "# 그대로", "메모"),
+            Document("안내/카드 분실.md", "전화하세요.", "카드를 잃어버렸을 때"),
+        ]
+        assert corpus.position == 4
+
+    def test_one_name_in_two_unicode_forms(self, tmp_path: Path) -> None:
+        for form in ("NFC", "NFD"):
+            write(tmp_path / unicodedata.normalize(form, "글.txt"), "글")  # type: ignore[arg-type]
+        assert "another file has the same name in another Unicode form (글.txt)" in complaint(tmp_path)
+
+    def test_an_empty_and_a_cp949_file(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.txt", "")
+        assert complaint(tmp_path).startswith(f"{tmp_path / 'a.txt'}:1: 'text' is blank")
+        write(tmp_path / "a.txt", "첫 줄\n".encode("cp949"))
+        assert "--encoding cp949" in complaint(tmp_path)
+        assert list(Corpus(tmp_path, encoding="cp949")) == [Document("a.txt", "첫 줄", "a")]
+
+
+class TestHuggingFace:
+    def test_saved_splits(self, tmp_path: Path) -> None:
+        datasets = pytest.importorskip("datasets")
+        made = datasets.Dataset.from_dict({"id": [1], "text": ["글"], "day": [date(2024, 5, 6)]})
+        datasets.DatasetDict({"train": made, "test": made}).save_to_disk(tmp_path / "two")
+        made.save_to_disk(tmp_path / "one")
+        expected = [Document("1", "글", "", {"day": "2024-05-06"})]
+        assert list(Corpus(tmp_path / "one")) == expected
+        corpus = Corpus(f"hf://{tmp_path}/two:test")
+        assert (corpus.size, list(corpus), corpus.position) == (1, expected, 1)
+        assert f"which split? Expected hf://{tmp_path}/two:train or" in complaint(tmp_path / "two")
+        assert "no split 'dev'" in complaint(f"hf://{tmp_path}/two:dev")
+        assert "got :dev, expected no split name" in complaint(f"hf://{tmp_path}/one:dev")
+
+    def test_without_the_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(__import__("sys").modules, "datasets", None)
+        assert "pip install datasets" in complaint("hf://owner/name")
+
+
+class TestLocation:
+    @pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+    @pytest.mark.parametrize("content", ["", "\n \n"])
+    def test_empty(self, tmp_path: Path, name: str, content: str) -> None:
+        path = write(tmp_path / name, content)
+        assert complaint(path).startswith(f"{path}: no records")
+
+    def test_a_header_alone_is_empty(self, tmp_path: Path) -> None:
+        assert "no records" in complaint(write(tmp_path / "a.csv", "id,text\n"))
+
+    def test_all_rejected(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", "x\ny\n")
+        assert "not one of its 2 records could be read" in complaint(path, rejects=tmp_path / "r.jsonl")
+        assert len((tmp_path / "r.jsonl").read_text("utf-8").splitlines()) == 2
+
+    def test_rejects_cannot_be_written(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", GOOD)
+        assert "cannot write the rejected records there" in complaint(path, rejects=tmp_path / "no" / "r")
+
+    def test_missing(self, tmp_path: Path) -> None:
+        assert complaint(tmp_path / "no.jsonl") == f"{tmp_path / 'no.jsonl'}: no such file or folder."
+
+    def test_unknown_extension(self, tmp_path: Path) -> None:
+        message = complaint(write(tmp_path / "a.json", "[]"))
+        assert "unknown kind of corpus '.json'; expected a file .jsonl, .ndjson" in message
+        assert "jq -c" in message
+
+    def test_nothing_to_read(self, tmp_path: Path) -> None:
+        assert "nothing to read; expected .md, .markdown, .txt files" in complaint(tmp_path)
+
+    def test_not_gzip(self, tmp_path: Path) -> None:
+        assert "not a whole gzip file" in complaint(write(tmp_path / "a.jsonl.gz", GOOD))
+        cut = gzip.compress(GOOD.encode() * 99)[:-12]
+        assert "not a whole gzip file" in complaint(
+            write(tmp_path / "a.jsonl.gz", cut), rejects=tmp_path / "r"
+        )
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data/beir, which is not part of the project")
+@pytest.mark.parametrize(("name", "passages"), [("korquad-dev", 964), ("law", 19_978), ("welfare", 451)])
+def test_real_corpora(name: str, passages: int) -> None:
+    assert sum(1 for _ in Corpus(DATA / name)) == passages
