@@ -7,24 +7,25 @@ records therefore stop a build before the long part, and nothing is visible unti
 
 from __future__ import annotations
 
+import os
 import pickle
 import random
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from multiprocessing import get_context
 from time import perf_counter
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
+from naru.encoder import Encoder
 
 from naru.bm25 import Counts, Statistics, StatisticsCounter, count, document_vector
 from naru.documents import Document, Passage
-from naru.encoder import Encoder
 from naru.errors import NaruError
 from naru.provenance import Provenance
 from naru.relevance import Background
@@ -37,6 +38,7 @@ Progress = Callable[[str, int], None]
 _CHUNK = 128
 _BLOCK = 1024
 _SAMPLE = 1000
+_WORTH_WORKERS = 1_000_000
 
 T = TypeVar("T")
 Analysed = list[tuple[Passage, Counts]]
@@ -59,6 +61,9 @@ class Summary:
     def passages_per_second(self) -> float:
         return self.provenance.passages / max(self.seconds, 1e-9)
 
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "seconds": self.seconds, "passages_per_second": self.passages_per_second}
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -71,10 +76,15 @@ class Plan:
     workers: int = 1
 
 
+def default_workers(size: int | None) -> int:
+    """How many processes analyse a corpus of `size` bytes or rows: one where starting more costs more."""
+    return 1 if size is not None and size < _WORTH_WORKERS else min(os.cpu_count() or 1, 8)
+
+
 def index(
     documents: Iterable[Document], store: Store, encoder: Encoder, plan: Plan, progress: Progress
 ) -> Summary:
-    """Build and publish a collection. NaruError when there is nothing to index or a document cannot be read."""
+    """Build and publish a collection. NaruError when there is nothing to index or a text cannot be read."""
     with (
         tempfile.TemporaryFile(prefix="naru-spool-") as spool,
         store.build(plan.name, encoder.dimension) as build,

@@ -6,8 +6,9 @@ Exit status: 0 done, 1 failed, 2 wrong use.
 from __future__ import annotations
 
 import json
-import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -20,7 +21,10 @@ from naru import __version__, settings, terminal
 from naru.errors import NaruError
 
 if TYPE_CHECKING:
+    from indexer.build import Summary
+    from indexer.corpus import Corpus
     from naru.store import Store
+    from naru.text import AnalyzerSettings
     from search import Answer, Searcher
 
 app = typer.Typer(
@@ -59,45 +63,54 @@ def _front_door(
 
 @app.command()
 def index(
-    corpus: Annotated[Path, typer.Argument(help="JSONL, CSV, TSV or Parquet, a folder of texts, or a BEIR folder.")],
+    corpus: Annotated[
+        str,
+        typer.Argument(help="JSONL, CSV, TSV or Parquet, a folder of texts, a BEIR folder, or hf://NAME."),
+    ],
     collection: CollectionOption,
     store: StoreOption = None,
     encoder: EncoderOption = None,
     characters: Annotated[
-        bool, typer.Option("--characters/--no-characters", help="Index character bigrams: robust to typos, twice the size.")
+        bool,
+        typer.Option(
+            "--characters/--no-characters", help="Index character bigrams: robust to typos, twice the size."
+        ),
     ] = True,
     stopwords: Annotated[Path | None, typer.Option(help="A file of words to leave out, one a line.")] = None,
-    user_words: Annotated[Path | None, typer.Option(help="A file of nouns to keep whole, one a line.")] = None,
+    user_words: Annotated[
+        Path | None, typer.Option(help="A file of nouns to keep whole, one a line.")
+    ] = None,
     encoding: Annotated[str, typer.Option(help="The corpus files' encoding.")] = "utf-8",
     skip_bad_rows: Annotated[bool, typer.Option(help="Go on past records that cannot be read.")] = False,
-    rejects: Annotated[Path, typer.Option(help="Where skipped records go, with the reasons.")] = Path("rejects.jsonl"),
+    rejects: Annotated[Path, typer.Option(help="Where skipped records go, with the reasons.")] = Path(
+        "rejects.jsonl"
+    ),
     workers: Annotated[int, typer.Option(min=0, help="Analysing processes; 0 takes one a core.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Index a corpus: analyse, embed, and publish it as one collection in a single step."""
-    from indexer.build import Plan
-    from indexer.corpus import Rejects, read_corpus
+    from indexer.corpus import Corpus
     from naru.text import AnalyzerSettings
 
     chosen = AnalyzerSettings(_lines(stopwords), _lines(user_words), characters)
-    plan = Plan(collection, str(corpus), encoder or "", chosen, _workers(workers, corpus))
-    documents = read_corpus(corpus, encoding=encoding, rejects=Rejects(rejects) if skip_bad_rows else None)
-    summary = _index(plan, documents, store)
+    read = Corpus(corpus, encoding=encoding, rejects=rejects if skip_bad_rows else None)
+    summary = _index(collection, read, store, encoder, chosen, workers)
+    made = summary.provenance
     if as_json:
-        typer.echo(json.dumps(summary, ensure_ascii=False))
+        typer.echo(json.dumps({**summary.to_json(), "rejected": read.rejected}, ensure_ascii=False))
         return
     terminal.out.print(
-        f"Indexed {summary['passages']:,} passages into {collection!r} in {summary['seconds']:.1f} s "
-        f"({summary['passages_per_second']:,.0f} docs/s: analyse {summary['analyse_seconds']:.1f} s, "
-        f"embed {summary['embed_seconds']:.1f} s, publish {summary['publish_seconds']:.1f} s)."
+        f"Indexed {made.passages:,} passages into {collection!r} in {summary.seconds:.1f} s "
+        f"({summary.passages_per_second:,.0f} docs/s): analysed in {summary.analyse_seconds:.1f} s, "
+        f"embedded in {summary.embed_seconds:.1f} s, published in {summary.publish_seconds:.1f} s."
     )
-    if summary["truncated"]:
+    if made.truncated:
         terminal.note(
-            f"{summary['truncated']:,} passages are longer than the encoder reads; the words beyond are found by "
-            "lexical search only."
+            f"{made.truncated:,} passages are longer than the encoder reads; the rest of them is found by "
+            "its words only."
         )
-    if skip_bad_rows and rejects.exists():
-        terminal.note(f"Skipped records and reasons: {rejects}")
+    if read.rejected:
+        terminal.note(f"{read.rejected:,} records were skipped: {rejects} says why.")
 
 
 @app.command()
@@ -128,14 +141,7 @@ def serve(
     encoder: EncoderOption = None,
 ) -> None:
     """Serve every collection of a store over HTTP, with the search page at /."""
-    from search.service import serve_store
-
-    given = settings.load()
-    service = given.service.model_copy(
-        update={name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    )
-    with _store(given, store) as opened:
-        serve_store(opened, service, encoder=encoder or given.encoder.path)
+    _serve(store, host, port, encoder)
 
 
 @app.command()
@@ -145,21 +151,31 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which judgements: qrels/SPLIT.tsv.")],
     store: StoreOption = None,
     encoder: EncoderOption = None,
-    mode: Annotated[list[Mode] | None, typer.Option(help="May be given several times. [default: all three]")] = None,
+    mode: Annotated[
+        list[Mode] | None, typer.Option(help="May be given several times. [default: all three]")
+    ] = None,
     run_file: Annotated[
-        Path | None, typer.Option(help="Write the rankings as a TREC run; with several modes, one file a mode.")
+        Path | None,
+        typer.Option(help="Write the rankings as a TREC run; with several modes, one file a mode."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the ranking of a collection against judgements."""
     from evaluation.beir import Beir
     from evaluation.evaluate import evaluate as measure
-    from evaluation.evaluate import table
     from evaluation.runs import write_run
 
     modes = [chosen.value for chosen in mode or list(Mode)]
-    with _searcher(store, collection, encoder) as searcher, terminal.stages() as progress:
-        measured = measure(searcher, Beir(beir), split, modes=modes, progress=progress)
+    judged = Beir(beir)
+    with _searcher(store, collection, encoder) as searcher, terminal.stages("searches") as stages:
+        measured = measure(
+            searcher,
+            judged,
+            split,
+            modes=modes,
+            retrieve=searcher.collection.retrieve,
+            progress=lambda done, total: stages("evaluate", done, total),
+        )
     if run_file is not None:
         for name, run in measured.runs.items():
             path = run_file if len(modes) == 1 else run_file.with_stem(f"{run_file.stem}.{name}")
@@ -168,14 +184,16 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(measured.to_json(), ensure_ascii=False))
     else:
-        terminal.out.print(table(measured))
+        terminal.out.print(measured.table())
 
 
 @app.command()
 def export(
     model: Annotated[str, typer.Argument(help="A sentence-transformers folder, or its name on the Hub.")],
     bundle: Annotated[Path, typer.Argument(help="The bundle folder to write.")],
-    precision: Annotated[str, typer.Option(help="Which graphs: fp32, int8, or both with a comma.")] = "fp32,int8",
+    precision: Annotated[
+        str, typer.Option(help="Which graphs: fp32, int8, or both with a comma.")
+    ] = "fp32,int8",
     as_json: JsonOption = False,
 ) -> None:
     """Export an encoder to ONNX as a bundle that indexing and search load without torch."""
@@ -202,35 +220,59 @@ def demo(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
     serve: Annotated[
-        bool, typer.Option("--serve/--no-serve", envvar="DEMO_SERVE", help="Serve the search page afterwards.")
+        bool,
+        typer.Option("--serve/--no-serve", envvar="DEMO_SERVE", help="Serve the search page afterwards."),
     ] = True,
 ) -> None:
     """Index the demo corpus, show three searches, and serve the search page."""
-    from indexer.build import Plan
-    from indexer.corpus import read_corpus
+    from indexer.corpus import Corpus
+    from naru.text import AnalyzerSettings
 
-    with as_file(files("naru.demo")) as folder:
-        summary = _index(Plan("demo", "naru demo", ""), read_corpus(folder / "corpus.jsonl"), store)
+    with as_file(files("naru.demo") / "corpus.jsonl") as corpus:
+        summary = _index("demo", Corpus(corpus), store, None, AnalyzerSettings(), workers=1)
     terminal.out.print(
-        f"나루은행·나루시청 도움말 {summary['passages']:,}건을 {summary['seconds']:.1f}초에 색인했습니다. "
-        "(The demo: a fictional Korean help desk.)"
+        f"나루은행·나루시청 도움말 {summary.provenance.passages:,}건을 {summary.seconds:.1f}초에 "
+        "색인했습니다. (The demo is a fictional Korean help desk.)"
     )
     with _searcher(store, "demo", None) as searcher:
         for query in EXAMPLES:
             terminal.out.print(Text(f"\n{query}", style="bold"))
             _show(searcher.search(query, limit=3), searcher)
     if serve:
-        globals()["serve"](store=store, host=host, port=port, encoder=None)
+        terminal.out.print()
+        _serve(store, host, port, None)
 
 
-def _index(plan: Plan, documents: Iterable[Document], store: str | None) -> Summary:
+def _index(
+    name: str, corpus: Corpus, store: str | None, encoder: str | None, chosen: AnalyzerSettings, workers: int
+) -> Summary:
+    from indexer.build import Plan, default_workers
     from indexer.build import index as build
-    from naru.encoder import open_encoder
+    from naru.encoder import NARU_MINI, open_encoder
 
     given = settings.load()
-    encoder = open_encoder(plan.encoder, threads=given.encoder.threads)
-    with _store(given, store) as opened, terminal.stages() as progress:
-        return build(documents, opened, encoder, plan, progress)
+    bundle = encoder or given.encoder.path or NARU_MINI
+    plan = Plan(name, corpus.location, bundle, chosen, workers or default_workers(corpus.size))
+
+    with _store(given, store) as opened, terminal.stages("docs") as stages:
+
+        def progress(stage: str, done: int) -> None:
+            reading = stage == "analyse" and corpus.size and corpus.position
+            stages(stage, done, round(done * corpus.size / corpus.position) if reading else None)
+
+        return build(corpus, opened, open_encoder(bundle, threads=given.encoder.threads), plan, progress)
+
+
+def _serve(store: str | None, host: str | None, port: int | None, encoder: str | None) -> None:
+    from search.service import serve_store
+
+    given = settings.load()
+    flags = {"host": host, "port": port}
+    service = given.service.model_copy(
+        update={name: value for name, value in flags.items() if value is not None}
+    )
+    with _store(given, store) as opened:
+        serve_store(opened, service, encoder=encoder or given.encoder.path)
 
 
 @contextmanager
@@ -256,10 +298,10 @@ def _searcher(location: str | None, collection: str, encoder: str | None) -> Ite
 def _show(answer: Answer, searcher: Searcher) -> None:
     from search.highlight import Highlighter
 
-    highlighter = Highlighter(searcher, answer)
+    highlighter = Highlighter(answer.tokens, searcher.analyzer, searcher.statistics)
     for hit in answer.hits:
-        snippet = highlighter.snippet(hit.passage)
-        terminal.hit(hit, snippet.text, snippet.highlights)
+        snippet = highlighter.highlight(hit.passage).snippet
+        terminal.hit(hit, snippet.text, snippet.spans)
     if not answer.hits:
         terminal.out.print("Nothing found.")
     for note in answer.notes:

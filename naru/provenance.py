@@ -41,7 +41,7 @@ class Provenance:
         """Read a manifest's facts. NaruError when another version of naru wrote another format."""
         if facts.get("format") != FORMAT:
             raise NaruError(
-                f"The collection's format is {facts.get('format')!r}, this naru reads {FORMAT}: index it again."
+                f"The collection's format is {facts.get('format')!r}; this naru reads {FORMAT}. Index it again."
             )
         values = {name: value for name, value in facts.items() if name != "format"}
         settings = {
@@ -62,7 +62,7 @@ class Provenance:
     def _same(self, part: str, expected: str, got: str, other: str) -> None:
         if expected != got:
             raise NaruError(
-                f"Collection {self.collection!r} was indexed with {part} {expected}, this is {part} {got}: their "
-                f"scores cannot be compared. Open it with {other}, or index it again: "
+                f"Collection {self.collection!r} was indexed with {part} {expected}, this is {part} {got}: "
+                f"their scores cannot be compared. Open it with {other}, or index it again: "
                 f"naru index {self.corpus} --collection {self.collection}"
             )

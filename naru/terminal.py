@@ -63,38 +63,42 @@ def hit(found: Hit, snippet: str, spans: Sequence[Span]) -> None:
 
 
 class _Speed(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} docs/s" if speed else "", style="dim")
+        return Text(f"{speed:,.0f} {self._unit}/s" if speed else "", style="dim")
 
 
 class Stages:
-    """A progress bar a stage: call with the stage's name and how many documents it has done."""
+    """A progress bar a stage: call with the stage's name, how many are done, and the total once known."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
         self._last = 0
 
-    def __call__(self, stage: str, done: int) -> None:
+    def __call__(self, stage: str, done: int, total: int | None = None) -> None:
         if stage not in self._tasks:
-            # A stage's total is what the one before it counted.
+            # What a stage has counted in the end is its own total and the next one's.
             for task in self._tasks.values():
                 self._progress.update(task, total=self._last)
-            self._tasks[stage] = self._progress.add_task(stage, total=self._last or None)
+            self._tasks[stage] = self._progress.add_task(stage, total=total or self._last or None)
         self._last = done
-        self._progress.update(self._tasks[stage], completed=done)
+        self._progress.update(self._tasks[stage], completed=done, total=total)
 
 
 @contextmanager
-def stages() -> Iterator[Stages]:
-    """Progress bars on standard error; nothing is drawn into a pipe."""
+def stages(unit: str) -> Iterator[Stages]:
+    """Progress bars on standard error, counting in `unit`; nothing is drawn into a pipe."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:<8}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _Speed(),
+        _Speed(unit),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err, disable=not sys.stderr.isatty()) as progress:

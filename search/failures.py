@@ -14,16 +14,14 @@ from naru.errors import NaruError
 _HTTP_TYPES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 
 
-class Refusal(Exception):
+class Refusal(HTTPException):
     """A request that is not served: the HTTP status, a type for programs and a message for people."""
 
     def __init__(
         self, status: int, type: str, message: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(message)
-        self.status = status
+        super().__init__(status, message, headers)
         self.type = type
-        self.headers = dict(headers or {})
 
     @classmethod
     def overloaded(cls, waiting: int) -> Refusal:
@@ -36,17 +34,13 @@ class Refusal(Exception):
 
     def response(self) -> JSONResponse:
         # A message may quote a client's lone surrogate, which is in no UTF-8.
-        message = str(self).encode("utf-8", "backslashreplace").decode()
+        message = self.detail.encode("utf-8", "backslashreplace").decode()
         body = {"error": {"type": self.type, "message": message}}
-        return JSONResponse(body, self.status, headers=self.headers)
+        return JSONResponse(body, self.status_code, headers=self.headers)
 
 
 def answer_failures(app: FastAPI) -> None:
     """Give every failure of an app the one shape."""
-
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, error: Refusal) -> JSONResponse:
-        return error.response()
 
     @app.exception_handler(NaruError)
     async def mendable(request: Request, error: NaruError) -> JSONResponse:
@@ -58,8 +52,10 @@ def answer_failures(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        type = _HTTP_TYPES.get(error.status_code, "error")
-        return Refusal(error.status_code, type, error.detail, error.headers).response()
+        if not isinstance(error, Refusal):
+            type = _HTTP_TYPES.get(error.status_code, "error")
+            error = Refusal(error.status_code, type, error.detail, error.headers)
+        return error.response()
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -7,9 +7,10 @@ from time import perf_counter
 from types import TracebackType
 from typing import Self
 
+from naru.encoder import Encoder, open_encoder
+
 from naru.bm25 import Terms, query_vector
 from naru.documents import Hit
-from naru.encoder import Encoder, open_encoder
 from naru.errors import NaruError
 from naru.filters import Filter
 from naru.provenance import Provenance

@@ -56,7 +56,7 @@ class Corpus:
 
     def __init__(self, location: str | Path, *, encoding: str = "utf-8", rejects: Path | None = None) -> None:
         try:
-            b"".decode(encoding)
+            " ".encode(encoding)
         except LookupError as error:
             raise NaruError(
                 f"Unknown encoding {encoding!r}; expected a name such as utf-8, cp949 or utf-16."

@@ -75,9 +75,9 @@ class Lines:
             yield text
 
     def _whole(self, stream: IO[bytes]) -> Iterator[str]:
-        text = io.TextIOWrapper(stream, self.encoding, newline="\n")
         try:
-            yield from text
+            with io.TextIOWrapper(stream, self.encoding, newline="\n") as text:
+                yield from text
         except UnicodeError as error:
             raise NaruError(
                 f"{self.path}: not {self.encoding} after line {self.number} ({error}); pass its `--encoding`."

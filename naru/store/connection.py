@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class Connection:
                 with self._turn:
                     return what(self._client)
             except (
+                json.JSONDecodeError,
                 ResponseHandlingException,
                 UnexpectedResponse,
                 ResourceExhaustedResponse,
@@ -93,9 +95,10 @@ class Connection:
                 )
             said = error.content.decode("utf-8", "replace")[:500]
             return NaruError(f"{where} answered HTTP {error.status_code}{tried}: {said}{_hint(error)}")
-        if isinstance(error, ResponseHandlingException) and not isinstance(error.source, httpx.HTTPError):
+        cause = error.source if isinstance(error, ResponseHandlingException) else error
+        if isinstance(cause, ValueError):  # not JSON, or not the JSON that was expected
             return NaruError(
-                f"What answers at {self.location} does not talk like a Qdrant server: {error.source}. "
+                f"What answers at {self.location} does not talk like a Qdrant server: {cause}. "
                 "Check the URL and the port (6333 for http, 6334 for grpc)."
             )
         if isinstance(error, grpc.Call):
@@ -103,11 +106,9 @@ class Connection:
                 return NaruError(f"{where} refused the API key ({error.details()}). Give the right one.")
             if error.code() != grpc.StatusCode.UNAVAILABLE:
                 return NaruError(f"{where} answered {error.code().name}{tried}: {error.details()}")
-            reason: object = error.details()
-        else:
-            reason = error.source if isinstance(error, ResponseHandlingException) else error
+            cause = error.details()
         return NaruError(
-            f"{where} cannot be reached{tried}: {reason}. Start it (`docker compose up qdrant`) or check the "
+            f"{where} cannot be reached{tried}: {cause}. Start it (`docker compose up qdrant`) or check the "
             "URL; a folder as the store needs no server."
         )
 

@@ -61,16 +61,17 @@ class ServerStore:
         return ServerCollection(name, version, self._connection)
 
     def build(self, name: str, dimension: int) -> ServerBuild:
-        taken = self._connection.ask(lambda client: client.get_collections().collections)
-        if check_name(name) in (collection.name for collection in taken):
+        version = _aliases(self._connection).get(check_name(name))
+        there = self._connection.ask(lambda client: client.get_collections().collections)
+        if name in (one.name for one in there) or (version is not None and not _is_version(name, version)):
             raise NaruError(
-                f"The Qdrant server at {self.location} has a collection {name!r} that naru did not make. "
+                f"The Qdrant server at {self.location} has a {name!r} that naru did not make. "
                 "Choose another name."
             )
         return ServerBuild(name, dimension, self._connection)
 
     def delete(self, name: str) -> None:
-        if name not in self.names():
+        if check_name(name) not in self.names():
             raise self._unknown(name)
         self._connection.ask(
             lambda client: client.update_collection_aliases(

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from naru.bm25 import Terms
@@ -184,7 +185,7 @@ def _pairs(normal: Normalized, terms: Sequence[_Piece]) -> list[Token]:
     chain = [piece for piece in terms if piece.chained]
     return [
         Token("pair", left.text + right.text, *normal.span(left.start, max(left.end, right.end)))
-        for left, right in zip(chain, chain[1:], strict=False)
+        for left, right in pairwise(chain)
     ]
 
 
@@ -194,8 +195,7 @@ def _words(normal: Normalized, eojeols: Sequence[Sequence[Morpheme]]) -> list[To
         kept = [
             morpheme
             for morpheme in eojeol
-            if morpheme.tag not in _GRAMMAR_TAGS
-            and morpheme.tag[0] not in "JS"
+            if (morpheme.tag not in _GRAMMAR_TAGS and morpheme.tag[0] not in "JS")
             or morpheme.tag in ("SL", "SN", "SH")
         ]
         if kept:
@@ -211,5 +211,5 @@ def _characters(normal: Normalized) -> list[Token]:
     places = [match.start() for match in _LETTERS.finditer(text)]
     return [
         Token("char", text[left] + text[right], *normal.span(left, right + 1))
-        for left, right in zip(places, places[1:], strict=False)
+        for left, right in pairwise(places)
     ]

@@ -115,7 +115,7 @@ def _compile(words: list[str], folder: Path) -> Path:
     return target
 
 
-# Connection ids of NNP,*,*,... in mecab-ko-dic 2.1.1 (left-id.def, right-id.def) and a cost that beats any split.
+# Connection ids of NNP in mecab-ko-dic 2.1.1 (left-id.def, right-id.def) and a cost that beats any split.
 _NOUN_LEFT = 1786
 _NOUN_RIGHT = {"T": 3546, "F": 3545}
 _NOUN_COST = -2000

@@ -17,7 +17,7 @@ from naru.errors import NaruError
 from naru.text import jamo
 
 # What every rule below leaves alone: most Korean text is one run of these.
-_PLAIN = "\\t\\n -~가-힣一-\u9fff·‘’“”「」『』《》〈〉"  # noqa: RUF001
+_PLAIN = "\\t\\n -~가-힣一-\u9fff·‘’“”「」『』《》〈〉"
 _SPECIAL = re.compile(f"[^{_PLAIN}]+")
 _DELETED = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f")
 _DOTS = str.maketrans({"ㆍ": "·", "・": "·", "‧": "·", "•": "·"})
@@ -75,8 +75,8 @@ def normalize(original: str) -> Normalized:
     """The normal form of a text, with offsets into it. Raises NaruError on a lone surrogate."""
     if (bad := _SURROGATE.search(original)) is not None:
         raise NaruError(
-            f"The text holds half a surrogate pair (U+{ord(bad.group()):04X}) at offset {bad.start()}: it is not "
-            "valid Unicode. Decode the source with its right encoding, or drop that character."
+            f"The text holds half a surrogate pair (U+{ord(bad.group()):04X}) at offset {bad.start()}: it is "
+            "not valid Unicode. Decode the source with its right encoding, or drop that character."
         )
     size = len(original)
     result = Normalized(original, list(range(size)), list(range(1, size + 1)))

@@ -1,10 +1,10 @@
-"""Particles, alone and in chains (에서처럼, 에게서부터, 까지만은): they leave the content words of the bare noun."""
+"""Particles, alone and in chains (에서처럼, 까지만은): they leave the content words of the bare noun."""
 
 from __future__ import annotations
 
 import re
 
-# Alone in an eojeol these can hardly be anything else; 의도, 가로 or 과로 are made of particles and are nouns.
+# Alone in an eojeol these can hardly be anything else; 의도 or 가로 are made of particles and are nouns.
 _CERTAIN = (
     "에서부터 에게서부터 에게로 에게서 에서는 에서도 에서만 에게 에서 한테서 한테 께서 으로서 으로써 로서 로써 "
     "으로부터 으로 서부터 부터 까지 처럼 만큼 마저 조차 밖에 커녕 은커녕 는커녕 이라도 라도 이나마 나마 이라든지"

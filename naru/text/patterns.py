@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Canonical(NamedTuple):
-    """Canonical tokens for `text[start:end]`. When `whole`, its morphemes mean nothing and are not looked at."""
+    """Canonical tokens for `text[start:end]`; when `whole`, its morphemes mean nothing and are left out."""
 
     tokens: tuple[str, ...]
     start: int
@@ -74,7 +74,7 @@ _EVENT = re.compile(r"(?<!\d)(\d{1,2})[.·](\d{1,2}) ?(?=[가-힣]{2})")
 
 def canonical(text: str) -> list[Canonical]:
     """Everything in normalised text that has a canonical form, by place. Spans of two kinds may overlap."""
-    if not any(character.isdigit() or character.isascii() and character.isalpha() for character in text):
+    if not any(character.isdigit() or (character.isascii() and character.isalpha()) for character in text):
         return []
     found = [*_statutes(text), *_amounts(text), *_dates(text), *_numbers(text), *_names(text)]
     return sorted(found, key=lambda item: (item.start, item.end))

@@ -17,7 +17,7 @@ _CONNECTIVES = ("아", "어", "여")
 
 
 def connective_forms(stem: str) -> tuple[str, ...]:
-    """The forms that -아/어 can give a stem, regular first, then each irregular class (ㅂ, ㄷ, ㅅ, 르, 으, 하).
+    """The forms that -아/어 can give a stem, regular first, then each irregular class.
 
     Which class a verb belongs to is no property of its spelling, so the caller picks by what is written.
     """
@@ -71,7 +71,7 @@ def joined(morphemes: Sequence[Morpheme], place: int) -> tuple[str, int] | None:
 
 @lru_cache(maxsize=1 << 14)
 def first_stem(lemma: str) -> str | None:
-    """The verb inside a lemma that ends in an auxiliary: 잃어버리 -> 잃, 도와주 -> 돕; None if there is none."""
+    """The verb inside a lemma that ends in an auxiliary (잃어버리 -> 잃, 도와주 -> 돕), if there is one."""
     for auxiliary in AUXILIARIES:
         head = lemma.removesuffix(auxiliary)
         if head == lemma or not head:

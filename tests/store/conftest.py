@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             try:
                 with self.server.turn:
-                    result = self.server.answer(route, name[1] if name else "", body)
+                    result = self.server.answer(route, unquote(name[1]) if name else "", body)
             except ValueError as error:
                 self._send(404 if "not found" in str(error) else 400, {"status": {"error": str(error)}})
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,7 +30,11 @@ store = open_store(sys.argv[1])
 if sys.argv[2] == "build":
     build = store.build("demo", 16)
     build.add(
-        Point(Passage(str(n), "글"), np.ones(16, np.float32) / 4, SparseVector(np.array([n], np.uint32), np.ones(1, np.float32)))
+        Point(
+            Passage(str(n), "글"),
+            np.ones(16, np.float32) / 4,
+            SparseVector(np.array([n], np.uint32), np.ones(1, np.float32)),
+        )
         for n in range(2000)
     )
 else:
@@ -159,13 +164,13 @@ def test_a_publish_that_fails_leaves_the_version_before(
     folder: Path, store: Store, some_points: Points, manifest: Manifest
 ) -> None:
     publish(store, some_points(3), manifest)
-    with pytest.raises(NaruError, match="ended with exit status"), store.build("demo", 16) as build:
+    with store.build("demo", 16) as build:
         build.add(some_points(9))
-        made = next((folder / "demo").glob(".build-*/shard/edge_config.json"))
-        build.add([])
-        made.unlink()
-        made.mkdir()
-        build.publish(manifest)
+        (shard,) = (folder / "demo").glob(".build-*/shard")
+        shutil.rmtree(shard / "segments")
+        (shard / "segments").write_text("the disk lost it")
+        with pytest.raises(NaruError, match=r"ended with exit status 1: .*stays published"):
+            build.publish(manifest)
     assert count(store) == 3
     assert len(versions(folder)) == 1
 

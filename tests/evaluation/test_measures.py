@@ -1,0 +1,90 @@
+"""Measures, against arithmetic by hand and against ir-measures itself."""
+
+from __future__ import annotations
+
+import random
+import sys
+from math import log2
+
+import ir_measures
+import pytest
+
+from evaluation.measures import MEASURES, measure
+from naru.errors import NaruError
+
+QRELS = {
+    "graded": {"a": 2, "b": 1, "x": 0, "n": -1},
+    "deep": {"r": 1},
+    "unanswered": {"z": 1},
+}
+RUN = {
+    "graded": [("x", 9.0), ("a", 8.0), ("n", 7.0), ("b", 6.0)],
+    "deep": [*((f"f{number}", 50.0 - number) for number in range(11)), ("r", 0.0)],
+    "not judged": [("a", 1.0)],
+}
+
+
+def test_by_hand() -> None:
+    found = measure(RUN, QRELS)
+    graded = {name: values["graded"] for name, values in found.per_query.items()}
+    deep = {name: values["deep"] for name, values in found.per_query.items()}
+    # Relevant at ranks 2 (gain 2) and 4 (gain 1); the best order has them at 1 and 2.
+    assert graded == pytest.approx(
+        {
+            "nDCG@10": (2 / log2(3) + 1 / log2(5)) / (2 / log2(2) + 1 / log2(3)),
+            "RR@10": 1 / 2,
+            "AP": (1 / 2 + 2 / 4) / 2,
+            "R@1": 0,
+            "R@3": 1 / 2,
+            "R@5": 1,
+            "R@10": 1,
+            "R@100": 1,
+        }
+    )
+    # Relevant at rank 12.
+    zeros = dict.fromkeys(MEASURES, 0.0)
+    assert deep == pytest.approx(zeros | {"AP": 1 / 12, "R@100": 1})
+    assert {name: values["unanswered"] for name, values in found.per_query.items()} == zeros
+    assert found.means["AP"] == pytest.approx((1 / 2 + 1 / 12 + 0) / 3)
+    assert found.means["R@100"] == pytest.approx(2 / 3)
+    assert list(found.means) == list(MEASURES)
+    assert set(found.per_query["AP"]) == set(QRELS)
+
+
+def test_the_order_counts_not_the_scores() -> None:
+    first = measure({"q": [("a", 1.0), ("b", 1.0)]}, {"q": {"a": 1}})
+    close = measure({"q": [("a", 1.0), ("b", 1.0 - 1e-12)]}, {"q": {"a": 1}})
+    assert first.means["R@1"] == close.means["R@1"] == 1
+
+
+def test_as_ir_measures_has_it() -> None:
+    chance = random.Random(7)
+    documents = [f"d{number}" for number in range(200)]
+    qrels = {
+        f"q{n}": {d: chance.choice([0, 1, 2]) for d in chance.sample(documents, 5)} | {"d0": 1}
+        for n in range(50)
+    }
+    run = {
+        query: [(document, float(-rank)) for rank, document in enumerate(chance.sample(documents, 120))]
+        for query in list(qrels)[:45]
+    }
+    expected = ir_measures.calc_aggregate(
+        [ir_measures.parse_measure(name) for name in MEASURES],
+        [ir_measures.Qrel(q, d, score) for q, judged in qrels.items() for d, score in judged.items()],
+        [ir_measures.ScoredDoc(q, d, score) for q, ranking in run.items() for d, score in ranking],
+    )
+    assert measure(run, qrels).means == pytest.approx({str(kind): value for kind, value in expected.items()})
+
+
+def test_an_empty_run_is_worth_nothing() -> None:
+    assert measure({}, QRELS).means == dict.fromkeys(MEASURES, 0.0)
+
+
+def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NaruError, match="No judged queries"):
+        measure(RUN, {})
+    with pytest.raises(NaruError, match="'q': its ranking holds a document twice"):
+        measure({"q": [("a", 2.0), ("a", 1.0)]}, {"q": {"a": 1}})
+    monkeypatch.setitem(sys.modules, "ir_measures", None)
+    with pytest.raises(NaruError, match=r'pip install "naru-search\[evaluation\]"'):
+        measure(RUN, QRELS)
