@@ -27,6 +27,8 @@ Ranking = Sequence[tuple[str, float]]
 Run = Mapping[str, Ranking]
 """Query id -> ranking."""
 
+_LARGEST = 3.4e38
+
 
 def write_run(run: Run, path: Path, tag: str = "naru") -> None:
     """Write a TREC run file. NaruError for an id with a tab or a line end, or a score beyond float32."""
@@ -80,7 +82,7 @@ def read_run(path: Path) -> Run:
 def _falling(query: str, ranking: Ranking) -> Iterator[np.float32]:
     last = np.float32(np.inf)
     for document, score in ranking:
-        if not abs(score) < np.finfo(np.float32).max:
+        if not abs(score) < _LARGEST:
             raise NaruError(
                 f"Query {query!r}, document {document!r}: the score {score} is not a finite float32."
             )

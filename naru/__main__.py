@@ -248,10 +248,12 @@ def _index(
 ) -> Summary:
     from indexer.build import Plan, default_workers
     from indexer.build import index as build
-    from naru.encoder import NARU_MINI, open_encoder
+    from naru.encoder import DEFAULT_ENCODER, open_encoder
 
     given = settings.load()
-    bundle = encoder or given.encoder.path or NARU_MINI
+    bundle = encoder or given.encoder.path or DEFAULT_ENCODER
+    if Path(bundle).exists():
+        bundle = str(Path(bundle).resolve())
     plan = Plan(name, corpus.location, bundle, chosen, workers or default_workers(corpus.size))
 
     with _store(given, store) as opened, terminal.stages("docs") as stages:

@@ -31,7 +31,7 @@ class _Condition(BaseModel):
 
 
 def _scalar(value: Any) -> Any:
-    if isinstance(value, str | bool | int) or isinstance(value, float) and isfinite(value):
+    if isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value)):
         return value
     raise ValueError("expected text, a finite number or a boolean")
 
@@ -42,7 +42,9 @@ def _bound(value: Any) -> Any:
             return datetime.fromisoformat(value)
         except ValueError:
             raise ValueError(f"{value!r} is not a moment in ISO 8601, such as 2025-01-31") from None
-    if isinstance(value, int) and not isinstance(value, bool) or isinstance(value, float) and isfinite(value):
+    if (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and isfinite(value)
+    ):
         return value
     raise ValueError("expected a finite number or a moment in ISO 8601")
 

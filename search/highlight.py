@@ -131,7 +131,9 @@ def telling(tokens: Iterable[Token], statistics: Statistics) -> dict[Key, float]
     keys = list({(token.namespace, token.text) for token in tokens if token.namespace in _NAMESPACES})
     ids = np.array([token_id(*key) for key in keys], np.uint32)
     known = statistics.frequency(ids) > 0
-    weights = {key: float(idf) for key, idf, there in zip(keys, statistics.idf(ids), known, strict=True) if there}
+    weights = {
+        key: float(idf) for key, idf, there in zip(keys, statistics.idf(ids), known, strict=True) if there
+    }
     least = min(LEAST_IDF, max(weights.values(), default=0.0))
     return {key: idf for key, idf in weights.items() if idf >= least}
 

@@ -26,7 +26,7 @@ from search.edges import BodyLimit, SecurityHeaders
 from search.failures import answer_failures
 from search.routes import routes
 from search.searcher import Searcher
-from search.workers import ClientGone, Workers
+from search.workers import ClientGoneError, Workers
 
 MAX_BODY = 1 << 20
 """Bytes of a request."""
@@ -61,8 +61,8 @@ def create_app(catalog: Catalog, settings: ServiceSettings, examples: Examples |
     app.include_router(routes(catalog, workers, examples or {}))
     _add_pages(app)
 
-    @app.exception_handler(ClientGone)
-    async def client_gone(request: Request, error: ClientGone) -> Response:
+    @app.exception_handler(ClientGoneError)
+    async def client_gone(request: Request, error: ClientGoneError) -> Response:
         return Response(status_code=499)
 
     return app

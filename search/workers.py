@@ -13,7 +13,7 @@ from search.failures import Refusal
 T = TypeVar("T")
 
 
-class ClientGone(Exception):
+class ClientGoneError(Exception):
     """Nobody waits for this answer any more."""
 
 
@@ -30,7 +30,7 @@ class Workers:
     async def run(self, job: Callable[[], T], gone: Coroutine[Any, Any, None]) -> T:
         """The job's result. `gone` ends when the client has hung up; a job that waits then never starts.
 
-        Raises Refusal (overloaded), ClientGone, and whatever the job raises.
+        Raises Refusal (overloaded), ClientGoneError, and whatever the job raises.
         """
         watch = asyncio.ensure_future(gone)
         try:
@@ -39,7 +39,7 @@ class Workers:
             if running.done():
                 return running.result()
             running.cancel()
-            raise ClientGone
+            raise ClientGoneError
         finally:
             watch.cancel()
 

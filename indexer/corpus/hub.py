@@ -34,6 +34,8 @@ class HubDataset:
         """`hf://OWNER/NAME[:SPLIT]`, or `hf://FOLDER[:SPLIT]`."""
         path, _, last = location.removeprefix(_SCHEME).rpartition("/")
         last, _, split = last.partition(":")
+        if not last:
+            raise NaruError(f"{location}: names no dataset; expected {_SCHEME}OWNER/NAME[:SPLIT].")
         return cls(f"{path}/{last}" if path else last, split)
 
     def __iter__(self) -> Iterator[Row | Bad]:
@@ -51,10 +53,8 @@ def _split(name: str, split: str) -> Any:
             f"{_SCHEME}{name}: reading Hugging Face datasets needs a package more: pip install datasets"
         ) from error
     try:
-        if Path(name).is_dir():
-            found = datasets.load_from_disk(name)
-        else:
-            found = datasets.load_dataset(name, streaming=True)
+        saved = Path(name).is_dir()
+        found = datasets.load_from_disk(name) if saved else datasets.load_dataset(name, streaming=True)
     except (OSError, ValueError) as error:
         raise NaruError(f"{_SCHEME}{name}: no dataset could be opened: {error}") from error
     if not isinstance(found, dict):

@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,6 +35,7 @@ from naru.store.points import MOST_INDEXES, batches, check_count, check_name, ra
 from naru.store.versions import Lease, Versions
 
 FORMAT = 1
+_WRITE_FIX = "See that the disk has room; the version before stays published."
 _PAGE = 512
 _INDEXES = {"numbers": edge.PayloadSchemaType.Float, "moments": edge.PayloadSchemaType.Datetime}
 
@@ -194,13 +196,16 @@ class EdgeBuild:
             for kind, schema in _INDEXES.items():
                 for key in range_fields(batch, kind):
                     self._index(key, schema)
-            self._shard.update(edge.UpdateOperation.upsert_points([point_of(entry) for entry in batch]))
+            upsert = edge.UpdateOperation.upsert_points([point_of(entry) for entry in batch])
+            with _plain_errors(self._path, "written", _WRITE_FIX):
+                self._shard.update(upsert)
             self._added += len(batch)
 
     def publish(self, manifest: Manifest) -> None:
         self._open()
-        self._shard.flush()
-        self._shard.close()
+        with _plain_errors(self._path, "written", _WRITE_FIX):
+            self._shard.flush()
+            self._shard.close()
         self._optimise()
         shard = _load(self._path)
         stored = shard.info().points_count
@@ -220,8 +225,16 @@ class EdgeBuild:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lease.file >= 0:
-            self._shard.close()
+        if self._lease.file < 0:
+            return
+        try:
+            with _plain_errors(self._path, "closed", _WRITE_FIX):
+                self._shard.close()
+        except NaruError:
+            if error is None:
+                raise
+            # What is wrong with the folder, `error` says already.
+        finally:
             self._lease.release()
             self._versions.sweep()
 
@@ -254,7 +267,13 @@ class EdgeBuild:
 
 
 def _load(path: Path) -> edge.EdgeShard:
-    try:
+    with _plain_errors(path, "opened", "Build it again with `naru index`."):
         return edge.EdgeShard.load(str(path))
+
+
+@contextmanager
+def _plain_errors(path: Path, done: str, fix: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # Edge raises nothing more exact
-        raise NaruError(f"{path} cannot be opened: {error}. Build it again with `naru index`.") from error
+        raise NaruError(f"{path} cannot be {done}: {error}. {fix}") from error

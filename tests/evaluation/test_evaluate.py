@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -93,13 +94,14 @@ def test_json_says_only_what_there_is(beir: Beir, tmp_path: Path) -> None:
 
 
 def test_table(beir: Beir) -> None:
-    console = Console(width=120, record=True, quiet=True)
-    console.print(evaluate(Words(), beir, "test", modes=("lexical",), retrieve=retrieve).table())
-    shown = console.export_text()
-    assert "test: 3 queries (1 more have no answer)" in shown
-    assert "1 relevant documents are not in the collection: 'gone'" in shown
-    assert "nDCG@10" in shown
-    assert "0.4444" in shown
+    shown = StringIO()
+    Console(width=120, file=shown).print(
+        evaluate(Words(), beir, "test", modes=("lexical",), retrieve=retrieve).table()
+    )
+    assert "test: 3 queries (1 more have no answer)" in shown.getvalue()
+    assert "1 relevant documents are not in the collection: 'gone'" in shown.getvalue()
+    assert "nDCG@10" in shown.getvalue()
+    assert "0.4444" in shown.getvalue()
 
 
 def test_errors(beir: Beir) -> None:

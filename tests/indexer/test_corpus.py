@@ -374,6 +374,9 @@ class TestHuggingFace:
         monkeypatch.setitem(__import__("sys").modules, "datasets", None)
         assert "pip install datasets" in complaint("hf://owner/name")
 
+    def test_without_a_name(self) -> None:
+        assert complaint("hf://") == "hf://: names no dataset; expected hf://OWNER/NAME[:SPLIT]."
+
 
 class TestLocation:
     @pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])

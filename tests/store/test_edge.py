@@ -169,7 +169,20 @@ def test_a_publish_that_fails_leaves_the_version_before(
         (shard,) = (folder / "demo").glob(".build-*/shard")
         shutil.rmtree(shard / "segments")
         (shard / "segments").write_text("the disk lost it")
-        with pytest.raises(NaruError, match=r"ended with exit status 1: .*stays published"):
+        with pytest.raises(NaruError, match=r"shard cannot be written: .*stays published"):
+            build.publish(manifest)
+    assert count(store) == 3
+    assert len(versions(folder)) == 1
+
+
+def test_an_optimiser_that_fails_leaves_the_version_before(
+    folder: Path, store: Store, some_points: Points, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, some_points(3), manifest)
+    with store.build("demo", 16) as build:
+        build.add(some_points(9))
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        with pytest.raises(NaruError, match=r"ended with status 1: .*stays published"):
             build.publish(manifest)
     assert count(store) == 3
     assert len(versions(folder)) == 1

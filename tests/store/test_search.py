@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -168,6 +169,13 @@ def test_equal_logits_are_ordered_by_passage_id(
     collection.close()
     store.delete("ties")
     store.close()
+
+
+def test_threads_may_search_at_once(collection: Collection, points: list[Point]) -> None:
+    requests = [a_request(points, seed, HYBRID, 10, 20) for seed in range(24)]
+    alone = [collection.search(request) for request in requests]
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(collection.search, requests)) == alone
 
 
 def test_a_vector_of_another_encoder_is_refused(collection: Collection, points: list[Point]) -> None:

@@ -1,0 +1,148 @@
+// What the page says, in Korean and in English.
+
+const KO = {
+  name: "나루",
+  title: "나루 · 한국어 의미 검색",
+  api: "API 문서",
+  other: "English",
+  tagline: "무엇을 찾으세요?",
+  query: "검색어",
+  placeholder: "낱말이나 문장으로 물어보세요",
+  submit: "검색",
+  mode: "검색 방식",
+  hybrid: "통합",
+  semantic: "의미",
+  lexical: "단어",
+  collection: "모음",
+  examples: "이렇게 물어보세요",
+  results: "검색 결과",
+  keyFocus: "검색창",
+  keyMove: "결과 이동",
+  keyOpen: "펼치기",
+  about: (collection) => `${collection.name} · 글 ${number("ko", collection.passages)}건 · ${collection.encoder}`,
+  searching: "찾는 중…",
+  count: (count, milliseconds) => `결과 ${count}건 · ${milliseconds}ms`,
+  none: "찾은 글이 없습니다.",
+  noneAdvice: {
+    hybrid: "다른 말로 바꾸어 찾아보세요.",
+    semantic: "다른 말로 바꾸거나 ‘통합’으로 찾아보세요.",
+    lexical: "‘단어’는 같은 낱말이 들어 있는 글만 찾습니다. ‘통합’으로 바꾸어 찾아보세요.",
+  },
+  noneFiltered: "걸어 둔 조건을 풀고 다시 찾아보세요.",
+  doubtful: "딱 맞는 글은 없는 것 같습니다. 그나마 가까운 글을 보여 드립니다.",
+  prior: "확률은 아직 보정되지 않은 기본값입니다.",
+  underOne: "1% 미만",
+  probability: (percent) => `관련 확률 ${percent}`,
+  rank: (rank) => `${rank}위`,
+  untitled: "제목 없음",
+  cosine: "의미 유사도",
+  share: "단어 일치도",
+  logit: "로짓",
+  id: "문서 번호",
+  filterBy: (field, value) => `${field}: ${value} — 이 조건으로 좁히기`,
+  unfilter: (field, value) => `${field}: ${value} — 조건 풀기`,
+  fields: { category: "분류", date: "날짜", source: "출처" },
+  retry: "다시 시도",
+  offline: "서버에 연결할 수 없습니다. 서비스가 켜져 있는지 확인해 주세요.",
+  overloaded: "지금 요청이 많습니다. 잠시 뒤에 다시 시도해 주세요.",
+  not_ready: "자료를 여는 중입니다. 잠시 뒤에 다시 시도해 주세요.",
+  not_found: "그런 모음이 없습니다.",
+  invalid_request: "이 검색은 처리할 수 없습니다.",
+  too_large: "검색어가 너무 깁니다.",
+  internal: "서비스에 문제가 생겼습니다. 잠시 뒤에 다시 시도해 주세요.",
+};
+
+const EN = {
+  name: "naru",
+  title: "naru · Korean semantic search",
+  api: "API docs",
+  other: "한국어",
+  tagline: "What are you looking for?",
+  query: "Query",
+  placeholder: "Ask in words or whole sentences",
+  submit: "Search",
+  mode: "Search mode",
+  hybrid: "Hybrid",
+  semantic: "Meaning",
+  lexical: "Words",
+  collection: "Collection",
+  examples: "Try one of these",
+  results: "Results",
+  keyFocus: "search box",
+  keyMove: "move",
+  keyOpen: "open",
+  about: (collection) => `${collection.name} · ${number("en", collection.passages)} passages · ${collection.encoder}`,
+  searching: "Searching…",
+  count: (count, milliseconds) => `${count} ${count === 1 ? "result" : "results"} · ${milliseconds} ms`,
+  none: "Nothing was found.",
+  noneAdvice: {
+    hybrid: "Try other words.",
+    semantic: "Try other words, or the hybrid mode.",
+    lexical: "“Words” finds only passages that share a word with the query. Try the hybrid mode.",
+  },
+  noneFiltered: "Remove the filter and try again.",
+  doubtful: "Nothing here seems to answer this. These are the closest passages.",
+  prior: "Probabilities are uncalibrated default values so far.",
+  underOne: "< 1%",
+  probability: (percent) => `Probability of relevance ${percent}`,
+  rank: (rank) => `Rank ${rank}`,
+  untitled: "Untitled",
+  cosine: "Cosine",
+  share: "Share of words",
+  logit: "Logit",
+  id: "Id",
+  filterBy: (field, value) => `${field}: ${value} — show only these`,
+  unfilter: (field, value) => `${field}: ${value} — remove this filter`,
+  fields: {},
+  retry: "Try again",
+  offline: "The server cannot be reached. Check that the service is running.",
+  overloaded: "The service is busy. Try again in a moment.",
+  not_ready: "The collections are still being opened. Try again in a moment.",
+  not_found: "There is no such collection.",
+  invalid_request: "This search cannot be done.",
+  too_large: "The query is too long.",
+  internal: "Something went wrong in the service. Try again in a moment.",
+};
+
+const LANGUAGES = { ko: KO, en: EN };
+const KEY = "naru.language";
+
+function number(language, value) {
+  return new Intl.NumberFormat(language).format(value);
+}
+
+/** The remembered language; Korean unless the reader chose otherwise. */
+export function remembered() {
+  try {
+    return localStorage.getItem(KEY) === "en" ? "en" : "ko";
+  } catch {
+    return "ko"; // storage is switched off: nothing is remembered
+  }
+}
+
+export function remember(language) {
+  try {
+    localStorage.setItem(KEY, language);
+  } catch {
+    return; // storage is switched off: the choice lasts as long as the page
+  }
+}
+
+export function wordsOf(language) {
+  return LANGUAGES[language];
+}
+
+/** Put the words of a language into every element that names one. */
+export function translate(language) {
+  const words = wordsOf(language);
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll("[data-word]")) {
+    element.textContent = words[element.dataset.word];
+  }
+  for (const element of document.querySelectorAll("[data-word-placeholder]")) {
+    element.placeholder = words[element.dataset.wordPlaceholder];
+  }
+  for (const element of document.querySelectorAll("[data-word-label]")) {
+    element.setAttribute("aria-label", words[element.dataset.wordLabel]);
+  }
+}
