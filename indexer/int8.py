@@ -31,14 +31,11 @@ _ORT = "com.microsoft"
 _Floats = npt.NDArray[np.float32]
 
 
-def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of `model` (opset >= 18) with int8 weights; nodes other than the above are kept as they are."""
-    quantised = onnx.ModelProto()
-    quantised.CopyFrom(model)
-    _Quantiser(quantised.graph).run()
-    if _ORT not in {opset.domain for opset in quantised.opset_import}:
-        quantised.opset_import.append(make_opsetid(_ORT, 1))
-    return quantised
+def quantise(model: onnx.ModelProto) -> None:
+    """Give `model` (opset >= 18) int8 weights, in place; nodes other than the above stay as they are."""
+    _Quantiser(model.graph).run()
+    if _ORT not in {opset.domain for opset in model.opset_import}:
+        model.opset_import.append(make_opsetid(_ORT, 1))
 
 
 class _Quantiser:

@@ -46,6 +46,7 @@ SENTENCES = (
 
 
 def parity(source: Vectors, exported: Vectors) -> Parity:
-    """Cosine of each row of `source` with the same row of `exported`, both L2-normalised [n, dimension]."""
-    cosines = np.einsum("nd,nd->n", source.astype(np.float64), exported.astype(np.float64))
+    """Cosine of each row of `source` with the same row of `exported`, both [n, dimension]."""
+    a, b = source.astype(np.float64), exported.astype(np.float64)
+    cosines = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
     return Parity(mean=float(cosines.mean()), minimum=float(cosines.min()), sentences=len(cosines))

@@ -37,9 +37,14 @@ def pooling_of(modules: Sequence[torch.nn.Module]) -> str:
             "Save it as SentenceTransformer(modules=[Transformer, Pooling, ...])"
         )
     for module in modules[1:]:
-        if not isinstance(module, Dense | Normalize | Dropout):
-            raise NaruError(f"cannot export the module {type(module).__name__}; of {names} only Dense, Normalize "
-                            "and Dropout may follow Pooling")
+        of_vectors = not isinstance(module, Dense) or (
+            module.module_input_name == module.module_output_name == "sentence_embedding"
+        )
+        if not isinstance(module, Dense | Normalize | Dropout) or not of_vectors:
+            raise NaruError(
+                f"cannot export {module}, one of the modules {names}; expected after Pooling only Dense "
+                "(of the sentence embedding), Normalize and Dropout"
+            )
     mode = modules[0].pooling_mode
     if mode not in POOLINGS or not modules[0].include_prompt:
         raise NaruError(
@@ -49,23 +54,28 @@ def pooling_of(modules: Sequence[torch.nn.Module]) -> str:
     return str(mode)
 
 
-def append_head(model: onnx.ModelProto, modules: Sequence[torch.nn.Module]) -> None:
+def append_head(model: onnx.ModelProto, modules: Sequence[torch.nn.Module], hidden: int) -> None:
     """Turn a graph of token vectors [n, tokens, hidden] into one of `embeddings` [n, dimension], in place.
 
     Its inputs become `input_ids` and `attention_mask`; `token_type_ids`, where the graph has them, zeros inside.
     """
     head = _Head(model.graph)
     head.zero_token_types()
+    head.constants()
     head.pool(pooling_of(modules))
-    dimension = modules[0].get_embedding_dimension()
+    dimension = hidden
     for place, module in enumerate(modules):
         if isinstance(module, Dense):
-            head.dense(module, f"dense{place}")
+            head.dense(module, f"head.dense{place}")
             dimension = module.out_features
-    head.normalise()
+        elif isinstance(module, Normalize):
+            head.normalise()
+    head.normalise()  # of unit vectors nothing changes
+    model.graph.node[-1].output[0] = "embeddings"
     del model.graph.output[:]
-    model.graph.output.append(make_tensor_value_info("embeddings", TensorProto.FLOAT, ["batch_size", dimension]))
-    onnx.checker.check_model(model)
+    model.graph.output.append(
+        make_tensor_value_info("embeddings", TensorProto.FLOAT, ["batch_size", dimension])
+    )
 
 
 class _Head:
@@ -85,44 +95,48 @@ class _Head:
             return
         self._graph.input.remove(inputs["token_type_ids"])
         zero = from_array(np.zeros(1, np.int64))
-        self._graph.node.insert(0, make_node("ConstantOfShape", ["head.shape"], ["token_type_ids"], value=zero))
+        self._graph.node.insert(
+            0, make_node("ConstantOfShape", ["head.shape"], ["token_type_ids"], value=zero)
+        )
         self._graph.node.insert(0, make_node("Shape", ["input_ids"], ["head.shape"]))
 
+    def constants(self) -> None:
+        self._constant("head.index0", np.array(0, np.int64))
+        self._constant("head.axis1", np.array([1], np.int64))
+        self._constant("head.axis2", np.array([2], np.int64))
+        self._constant("head.least", np.array(1e-12, np.float32))
+        self._constant("head.lowest", np.array(np.finfo(np.float32).min))
+
     def pool(self, mode: str) -> None:
-        self._constant("head.tokens", np.array([1], np.int64))
+        tokens = self._last
         if mode == "cls":
-            self._constant("head.first", np.array(0, np.int64))
-            self._add("Gather", [self._last, "head.first"], axis=1)
+            self._add("Gather", [tokens, "head.index0"], axis=1)
         elif mode == "lasttoken":
-            tokens = self._last
-            self._add("ReduceSum", ["attention_mask", "head.tokens"], keepdims=1)
-            self._add("Sub", [self._last, "head.tokens"])
-            self._add("GatherND", [tokens, self._last], batch_dims=1)
+            count = self._add("ReduceSum", ["attention_mask", "head.axis1"], keepdims=1)
+            last = self._add("Sub", [count, "head.axis1"])
+            self._add("GatherND", [tokens, last], batch_dims=1)
         elif mode == "max":
-            tokens = self._last
-            self._constant("head.lowest", np.array(np.finfo(np.float32).min))
-            self._constant("head.hidden", np.array([2], np.int64))
-            self._add("Cast", ["attention_mask"], to=TensorProto.BOOL)
-            self._add("Unsqueeze", [self._last, "head.hidden"])
-            self._add("Where", [self._last, tokens, "head.lowest"])
-            self._add("ReduceMax", [self._last, "head.tokens"], keepdims=0)
+            real = self._add("Cast", ["attention_mask"], to=TensorProto.BOOL)
+            real = self._add("Unsqueeze", [real, "head.axis2"])
+            self._add("Where", [real, tokens, "head.lowest"])
+            self._add("ReduceMax", [self._last, "head.axis1"], keepdims=0)
         else:
             # mask [n, 1, tokens] @ tokens [n, tokens, hidden]: the sum without a masked copy of the tokens.
-            tokens = self._last
-            self._constant("head.least", np.array(1e-9, np.float32))
             mask = self._add("Cast", ["attention_mask"], to=TensorProto.FLOAT)
-            self._add("Unsqueeze", [mask, "head.tokens"])
-            self._add("MatMul", [self._last, tokens])
-            total = self._add("Squeeze", [self._last, "head.tokens"])
-            self._add("ReduceSum", [mask, "head.tokens"], keepdims=1)
-            self._add("Max", [self._last, "head.least"])
-            self._add("Div", [total, self._last])
+            row = self._add("Unsqueeze", [mask, "head.axis1"])
+            total = self._add("MatMul", [row, tokens])
+            total = self._add("Squeeze", [total, "head.axis1"])
+            count = self._add("ReduceSum", [mask, "head.axis1"], keepdims=1)
+            count = self._add("Max", [count, "head.least"])
+            self._add("Div", [total, count])
 
     def dense(self, module: Dense, name: str) -> None:
         activation = type(module.activation_function)
         if activation not in _ACTIVATIONS:
             known = ", ".join(known.__name__ for known in _ACTIVATIONS)
-            raise NaruError(f"cannot export a Dense module with {activation.__name__}; expected one of {known}")
+            raise NaruError(
+                f"cannot export a Dense module with {activation.__name__}; expected one of {known}"
+            )
         self._constant(f"{name}.weight", module.linear.weight.detach().numpy())
         inputs = [self._last, f"{name}.weight"]
         if module.bias:
@@ -134,11 +148,9 @@ class _Head:
 
     def normalise(self) -> None:
         vectors = self._last
-        self._constant("head.tiny", np.array(1e-12, np.float32))
-        self._constant("head.vector", np.array([1], np.int64))
-        self._add("ReduceL2", [vectors, "head.vector"], keepdims=1)
-        self._add("Max", [self._last, "head.tiny"])
-        self._graph.node.append(make_node("Div", [vectors, self._last], ["embeddings"]))
+        self._add("ReduceL2", [vectors, "head.axis1"], keepdims=1)
+        self._add("Max", [self._last, "head.least"])
+        self._add("Div", [vectors, self._last])
 
     def _constant(self, name: str, values: npt.NDArray[np.generic]) -> None:
         self._graph.initializer.append(from_array(values, name))

@@ -140,7 +140,7 @@ def _description(bundle: Path) -> dict[str, Any]:
 
 
 def write_description(bundle: Path, infos: Sequence[EncoderInfo]) -> None:
-    """Write `encoder.json` for the precisions of one encoder; the last one is the default."""
+    """Write `encoder.json` for the precisions of one encoder; the last of them becomes the default."""
     description: dict[str, Any] = {"format_version": FORMAT_VERSION}
     description |= {name: getattr(infos[0], name) for name in _SHARED}
     description["default_precision"] = infos[-1].precision
@@ -156,24 +156,16 @@ def write_description(bundle: Path, infos: Sequence[EncoderInfo]) -> None:
     (bundle / DESCRIPTION).write_text(text, "utf-8")
 
 
-def fingerprint(
-    bundle: Path,
-    graph: Sequence[str],
-    *,
-    pooling: str,
-    query_prefix: str,
-    passage_prefix: str,
-    max_length: int,
-) -> str:
+def fingerprint(bundle: Path, info: EncoderInfo) -> str:
     """SHA-256 (hex) of a JSON object with sorted keys: the SHA-256 of each graph file and of `tokenizer.json`,
     the pooling, both prefixes and the maximum length. All that decides a vector, and nothing else."""
     decisive = {
-        "graph": [_sha256(bundle / name) for name in graph],
+        "graph": [_sha256(bundle / name) for name in info.graph],
         "tokenizer": _sha256(bundle / TOKENIZER),
-        "pooling": pooling,
-        "query_prefix": query_prefix,
-        "passage_prefix": passage_prefix,
-        "max_length": max_length,
+        "pooling": info.pooling,
+        "query_prefix": info.query_prefix,
+        "passage_prefix": info.passage_prefix,
+        "max_length": info.max_length,
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
@@ -203,14 +195,7 @@ class Encoder:
         """Raises NaruError where the folder is no bundle or its files are not those it was exported with."""
         bundle = Path(bundle)
         self.info = EncoderInfo.read(bundle, precision)
-        actual = fingerprint(
-            bundle,
-            self.info.graph,
-            pooling=self.info.pooling,
-            query_prefix=self.info.query_prefix,
-            passage_prefix=self.info.passage_prefix,
-            max_length=self.info.max_length,
-        )
+        actual = fingerprint(bundle, self.info)
         if actual != self.info.fingerprint:
             raise NaruError(
                 f"{bundle}: the files were changed after the export: fingerprint {actual}, expected "
@@ -288,7 +273,7 @@ class Encoder:
             raise
 
     def _run(self, tokens: Sequence[list[int]]) -> Vectors:
-        longest = max(len(ids) for ids in tokens)
+        longest = max(1, *(len(ids) for ids in tokens))  # a tokenizer without special tokens makes none of ""
         input_ids = np.full((len(tokens), longest), self._pad_id, np.int64)
         attention_mask = np.zeros((len(tokens), longest), np.int64)
         for row, ids in enumerate(tokens):

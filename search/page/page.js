@@ -154,7 +154,7 @@ function notices(wanted) {
   if (!answer.hits.length) {
     const advice = wanted.filters.length ? words.noneFiltered : words.noneAdvice[wanted.mode];
     found.push(notice("empty", make("strong", { textContent: words.none }), ` ${advice}`));
-  } else if (answer.hits[0].probability < 0.5) {
+  } else if (answer.calibrated && answer.hits[0].probability < 0.5) {
     found.push(notice("doubt", words.doubtful));
   }
   found.push(...answer.notes.map((note) => notice("quiet", note)));
