@@ -77,13 +77,13 @@ def train(
     torch.manual_seed(recipe.seed)
 
     sources = {source.name: read_source(source, data / "train", recipe.seed) for source in recipe.data}
-    watcher = Watcher(recipe.watch, data, recipe.training.bf16)
+    watcher = Watcher(recipe.watch, data)
     if resume:
         model = assemble(begun, recipe.body.max_length)
     else:
         model = start_model(recipe, data / "train", start, begun)
     if recipe.training.bf16:
-        stream_in_bf16(model)
+        run_in_bf16(model)
     losses = {s.name: loss_for(s, sources[s.name].column_names, model) for s in recipe.data}
 
     journal = Journal(output, model, began, max_minutes)
@@ -126,7 +126,6 @@ def arguments(recipe: Recipe, folder: Path) -> SentenceTransformerTrainingArgume
         weight_decay=plan.weight_decay,
         max_grad_norm=plan.clip,
         optim="adamw_torch_fused",
-        bf16=plan.bf16,
         use_cpu=True,
         seed=recipe.seed,
         eval_strategy="steps",
@@ -156,13 +155,22 @@ def lengths(recipe: Recipe) -> dict[str, dict[str, int]]:
     return table
 
 
-def stream_in_bf16(model: SentenceTransformer) -> None:
-    """Let the residual stream be bf16 where autocast is on: float32 sums and their casts cost a third of a step."""
+def run_in_bf16(model: SentenceTransformer) -> None:
+    """Run the body, and only the body, in bf16: pooling, cosines and losses stay float32.
 
-    def narrow(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
-        return output.to(torch.bfloat16) if torch.is_autocast_enabled("cpu") else output
+    The embeddings hand over bf16, or the residual stream would be float32 and its sums and casts cost a third of
+    a step; at the end the token vectors are float32 again.
+    """
+    body = model[0].model
+    body.embeddings.register_forward_hook(lambda _module, _inputs, output: output.to(torch.bfloat16))
+    forward = torch.autocast("cpu", torch.bfloat16)(body.forward)
 
-    model[0].model.embeddings.register_forward_hook(narrow)
+    def widened(*inputs: Any, **options: Any) -> Any:
+        output = forward(*inputs, **options)
+        output["last_hidden_state"] = output["last_hidden_state"].float()
+        return output
+
+    body.forward = widened
 
 
 class Journal(TrainerCallback):

@@ -6,7 +6,6 @@ import csv
 import json
 from pathlib import Path
 
-import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import (
     EmbeddingSimilarityEvaluator,
@@ -19,29 +18,27 @@ from naru.errors import NaruError
 
 
 class Watcher(SentenceEvaluator):
-    """Runs every measurement of the recipe under bf16 and keeps the few figures that are compared.
+    """Runs every measurement of the recipe and keeps the few figures that are compared.
 
     Figures: `<name>_recall@1`, `<name>_recall@10` of a retrieval folder, `<name>_spearman` of an STS file.
     """
 
-    def __init__(self, watches: list[Watch], root: Path, bf16: bool) -> None:
+    def __init__(self, watches: list[Watch], root: Path) -> None:
         super().__init__()
         self.primary_metric = None
-        self.bf16 = bf16
         self.evaluators = {watch.name: _evaluator(watch, root) for watch in watches}
 
     def __call__(
         self, model: SentenceTransformer, output_path: str | None = None, epoch: float = -1, steps: int = -1
     ) -> dict[str, float]:
         figures: dict[str, float] = {}
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            for name, evaluator in self.evaluators.items():
-                scores = evaluator(model)
-                if isinstance(evaluator, InformationRetrievalEvaluator):
-                    for k in (1, 10):
-                        figures[f"{name}_recall@{k}"] = round(scores[f"{name}_cosine_accuracy@{k}"], 4)
-                else:
-                    figures[f"{name}_spearman"] = round(scores[f"{name}_spearman_cosine"], 4)
+        for name, evaluator in self.evaluators.items():
+            scores = evaluator(model)
+            if isinstance(evaluator, InformationRetrievalEvaluator):
+                for k in (1, 10):
+                    figures[f"{name}_recall@{k}"] = round(scores[f"{name}_cosine_accuracy@{k}"], 4)
+            else:
+                figures[f"{name}_spearman"] = round(scores[f"{name}_spearman_cosine"], 4)
         return figures
 
 

@@ -5,13 +5,14 @@ The one file of the index stage that needs torch, with its parts `pooling` and `
 
 from __future__ import annotations
 
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from naru.encoder import (
     DESCRIPTION,
@@ -29,10 +30,11 @@ try:
     import onnx
     import torch
     from huggingface_hub import ModelCard
-    from optimum.exporters.onnx import main_export
+    from optimum.exporters.onnx import main_export  # type: ignore[import-untyped]
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Transformer
-    from tokenizers import Tokenizer
+    from tokenizers import Tokenizer  # type: ignore[import-untyped]
+    from torch.jit import TracerWarning  # type: ignore[attr-defined]
     from transformers import PreTrainedTokenizerFast
 
     from indexer.int8 import quantise
@@ -153,16 +155,16 @@ def _prefixes(model: SentenceTransformer) -> tuple[str | None, str | None]:
 def _max_length(name: str, model: SentenceTransformer, transformer: Transformer, asked: int | None) -> int:
     """In tokens, special ones counted: what was asked, within what the model says and has positions for."""
     config = transformer.config
-    limits = [int(model.max_seq_length or config.max_position_embeddings)]
+    positions = [int(config.max_position_embeddings)]
     for module in transformer.auto_model.modules():
         table = getattr(module, "position_embeddings", None)
         if isinstance(table, torch.nn.Embedding):
             # RoBERTa numbers its positions from padding_idx + 1.
             offset = 0 if table.padding_idx is None else table.padding_idx + 1
-            limits.append(table.num_embeddings - offset)
-    if asked is not None and not 2 < asked <= min(limits[1:], default=asked):
-        raise NaruError(f"{name}: max_length {asked}; expected 3 to {min(limits[1:])}, the positions it has")
-    return asked or min(limits)
+            positions.append(table.num_embeddings - offset)
+    if asked is not None and not 2 < asked <= min(positions):
+        raise NaruError(f"{name}: max_length {asked}; expected 3 to {min(positions)}, the positions it has")
+    return asked or min(*positions, int(model.max_seq_length or min(positions)))
 
 
 def _card(model: str) -> tuple[str | None, str | None]:
@@ -184,11 +186,16 @@ def _write(
 ) -> list[EncoderInfo]:
     """Tokenizer and graphs into `folder`; parity is measured with the encoder that will serve them."""
     transformer, *rest = source
+    assert isinstance(transformer, Transformer)  # _open has seen to it
     _save_tokenizer(source.tokenizer, folder / TOKENIZER)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        graph = _graph(transformer, Path(scratch))
+        transformer.auto_model.save_pretrained(f"{scratch}/source")
+        source.tokenizer.save_pretrained(f"{scratch}/source")
+        graph = _graph(Path(scratch))
     append_head(graph, rest, transformer.get_embedding_dimension())
-    expected = source.encode(list(sentences), prompt=facts.passage_prefix, show_progress_bar=False)
+    expected: Vectors = np.asarray(
+        source.encode(list(sentences), prompt=facts.passage_prefix, show_progress_bar=False), np.float32
+    )
     # float32 is always made and measured: it shows whether the graph computes what the model computes.
     exact = _measure(graph, replace(facts, precision="fp32"), folder, sentences, expected)
     if not exact.parity.minimum >= LEAST_COSINE:
@@ -226,14 +233,11 @@ def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, path: Path) -> None:
     fast.save(str(path))
 
 
-def _graph(transformer: Transformer, scratch: Path) -> onnx.ModelProto:
-    """The transformer alone as ONNX: token ids -> token vectors [n, tokens, hidden]."""
-    source = scratch / "source"
-    transformer.auto_model.save_pretrained(source)
-    transformer.tokenizer.save_pretrained(source)
+def _graph(scratch: Path) -> onnx.ModelProto:
+    """The transformer in `source`, alone, as ONNX: token ids -> token vectors [n, tokens, hidden]."""
     with _tracing():
         main_export(
-            str(source),
+            str(scratch / "source"),
             scratch / "onnx",
             task="feature-extraction",
             library_name="transformers",
@@ -249,7 +253,7 @@ def _tracing() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript-based", DeprecationWarning)
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)
         yield
 
 
@@ -260,17 +264,18 @@ def _save(graph: onnx.ModelProto, path: Path) -> tuple[str, ...]:
         return (path.name,)
     weights = f"{path.name}.data"
     onnx.save(graph, path, save_as_external_data=True, location=weights)
+    onnx.load_external_data_for_model(graph, str(path.parent))  # saving has emptied the graph
     return (path.name, weights)
 
 
 def _publish(whole: Path, bundle: Path, replaced: Path) -> None:
     if bundle.exists():
-        os.replace(bundle, replaced)
+        bundle.replace(replaced)
     try:
-        os.replace(whole, bundle)
+        whole.replace(bundle)
     except OSError:
         if replaced.exists():
-            os.replace(replaced, bundle)
+            replaced.replace(bundle)
         raise
 
 

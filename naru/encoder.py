@@ -19,8 +19,8 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from tokenizers import Encoding, Tokenizer
+import onnxruntime  # type: ignore[import-untyped]
+from tokenizers import Encoding, Tokenizer  # type: ignore[import-untyped]
 
 from naru.errors import NaruError
 
@@ -259,7 +259,8 @@ class Encoder:
 
     def _tokenize(self, prefix: str, texts: Sequence[str], start: int) -> list[Encoding]:
         try:
-            return self._tokenizer.encode_batch_fast([prefix + text for text in texts])
+            encodings: list[Encoding] = self._tokenizer.encode_batch_fast([prefix + text for text in texts])
+            return encodings
         except TypeError:
             for place, text in enumerate(texts, start):
                 if not isinstance(text, str):

@@ -43,7 +43,8 @@ def test_semantic_mode_ranks_by_the_true_cosine(searcher: Searcher) -> None:
 def test_every_hit_carries_the_formula_that_ranked_it(searcher: Searcher) -> None:
     scores = searcher.relevance.scores("hybrid")
     for hit in searcher.search("카드 재발급 수수료", limit=8).hits:
-        assert hit.semantic is not None and hit.lexical is not None
+        assert hit.semantic is not None
+        assert hit.lexical is not None
         expected = scores.bias + (scores.semantic or 0) * hit.semantic + (scores.lexical or 0) * hit.lexical
         assert hit.logit == pytest.approx(expected, abs=1e-4)
         assert hit.probability == pytest.approx(probability(hit.logit))
@@ -57,7 +58,8 @@ def test_the_lexical_score_is_the_share_of_what_the_query_could_reach(searcher: 
     hit = searcher.search("전입신고 과태료", mode="lexical").hits[0]
     query = query_vector(searcher.analyzer.query("전입신고 과태료"), searcher.statistics)
     assert 0 < float(query.values.sum()) * 2.2 <= 1 + 1e-6
-    assert hit.lexical is not None and 0 < hit.lexical <= 1
+    assert hit.lexical is not None
+    assert 0 < hit.lexical <= 1
 
 
 def test_a_cutoff_shows_only_what_lies_above_it(searcher: Searcher) -> None:
