@@ -1,7 +1,8 @@
 """Conditions on metadata, as the user states them; each store compiles them for its engine.
 
 A condition on an array field holds when any of its elements satisfies it. Types are strict: the text "1",
-the number 1 and the boolean true are three different values (1 and 1.0 are the same number).
+the number 1 and the boolean true are three different values (1 and 1.0 are the same number). A moment without
+a time zone is read as UTC.
 """
 
 from __future__ import annotations

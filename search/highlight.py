@@ -112,7 +112,7 @@ class Highlighter:
 
     def _snippet(self, text: str, found: Sequence[_Found]) -> Marked:
         window = best_window(text, [(one.span, one.key, self._weights[one.key]) for one in found])
-        before = ELLIPSIS if window.start > 0 else ""
+        before = ELLIPSIS if window.start > len(text) - len(text.lstrip()) else ""
         after = ELLIPSIS if window.end < len(text.rstrip()) else ""
         shift = len(before) - window.start
         inside = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -111,19 +112,22 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, folder / "model.onnx")
-    reads = {"pooling": "mean", "query_prefix": "", "passage_prefix": "", "max_length": 512}
     info = EncoderInfo(
         name="characters",
         base_model="none",
         licence="Apache-2.0",
         dimension=32,
+        max_length=512,
+        pooling="mean",
         similarity="cosine",
+        query_prefix="",
+        passage_prefix="",
         precision="fp32",
         parity=Parity(1.0, 1.0, 0),
-        fingerprint=fingerprint(folder, ["model.onnx"], **reads),
+        fingerprint="",
         graph=("model.onnx",),
-        **reads,
     )
+    info = replace(info, fingerprint=fingerprint(folder, info))
     write_description(folder, [info])
     return folder
 
@@ -154,52 +158,31 @@ def searcher(searchers: dict[str, Searcher]) -> Searcher:
     return searchers["help"]
 
 
-@dataclass
-class Served:
-    """A running server: where it answers, and a client for it."""
-
-    url: str
-    client: httpx.Client
-    server: uvicorn.Server
-
-
 @contextmanager
-def serving(app: FastAPI) -> Iterator[Served]:
-    """A real server over an app, on a free port, in a thread of its own."""
+def serving(app: FastAPI) -> Iterator[httpx.Client]:
+    """A client of a real server over an app, on a free port, in a thread of its own."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    started = threading.Event()
     while not server.started and thread.is_alive():
-        started.wait(0.01)
+        time.sleep(0.01)
     host, port = server.servers[0].sockets[0].getsockname()[:2]
-    url = f"http://{host}:{port}"
     try:
-        with httpx.Client(base_url=url, timeout=30) as client:
-            yield Served(url, client, server)
+        with httpx.Client(base_url=f"http://{host}:{port}", timeout=30) as client:
+            yield client
     finally:
         server.should_exit = True
         thread.join()
 
 
-Serve = Callable[[FastAPI], AbstractContextManager[Served]]
-
-
 @pytest.fixture(scope="session")
-def serve() -> Serve:
+def serve() -> Callable[[FastAPI], AbstractContextManager[httpx.Client]]:
     return serving
 
 
 @pytest.fixture(scope="session")
-def served(searchers: dict[str, Searcher]) -> Iterator[Served]:
-    """Both collections behind the service, "help" with examples."""
+def client(searchers: dict[str, Searcher]) -> Iterator[httpx.Client]:
+    """Of a service over both collections, "help" with examples."""
     examples = {"help": ["카드를 잃어버렸어요", "이사 신고"]}
-    with serving(create_app(Catalog(searchers), ServiceSettings(), examples)) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def only(searcher: Searcher) -> Iterator[Served]:
-    """One collection behind the service."""
-    with serving(create_app(Catalog({"help": searcher}), ServiceSettings())) as running:
-        yield running
+    with serving(create_app(Catalog(searchers), ServiceSettings(), examples)) as client:
+        yield client

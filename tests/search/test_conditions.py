@@ -59,7 +59,6 @@ def test_json_becomes_the_filter_it_says(given: object, expected: Filter) -> Non
         ({"field": "a", "equals": None}, "expected text, a finite number or a boolean"),
         ({"field": "a", "equals": [1]}, "expected text, a finite number or a boolean"),
         ({"field": "a", "equals": float("nan")}, "expected text, a finite number or a boolean"),
-        ({"field": "a", "equals": "\ud800"}, "valid string"),
         ({"field": "a", "equals": 1, "boost": 2}, "Extra inputs are not permitted"),
         ({"field": "a", "any_of": list(range(MOST + 1))}, f"at most {MOST} items"),
         ({"field": "a", "range": {"gte": "yesterday"}}, "'yesterday' is not a moment in ISO 8601"),

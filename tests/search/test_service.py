@@ -6,8 +6,10 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
@@ -18,4 +20,352 @@ from naru.settings import ServiceSettings
 from search.catalog import Catalog
 from search.searcher import MAX_QUERY, Answer, Searcher
 from search.service import MAX_BODY, create_app
-from tests_search import Serve, Served
+
+Serve = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
+
+JSON = {"Content-Type": "application/json"}
+
+
+def search(client: httpx.Client, query: str, **asked: Any) -> Any:
+    response = client.post("/v1/search", json={"query": query, "collection": "help", **asked})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def ids(answer: Any) -> list[str]:
+    return [hit["id"] for hit in answer["hits"]]
+
+
+def refused(response: httpx.Response, status: int, type: str) -> str:
+    """The message of an answer that is a refusal of this status and type, and nothing else."""
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"type", "message"}
+    assert body["error"]["type"] == type
+    message: str = body["error"]["message"]
+    assert message
+    return message
+
+
+def test_a_search_answers_as_the_searcher_does(client: httpx.Client, searcher: Searcher) -> None:
+    answer = search(client, "카드를 잃어버렸어요", limit=3)
+    expected = searcher.search("카드를 잃어버렸어요", limit=3)
+    assert (answer["query"], answer["mode"], answer["collection"]) == (
+        "카드를 잃어버렸어요",
+        "hybrid",
+        "help",
+    )
+    assert answer["calibrated"] is False
+    assert answer["answered"] is None
+    assert answer["milliseconds"] > 0
+    assert ids(answer) == [hit.passage.id for hit in expected.hits]
+    first, hit = answer["hits"][0], expected.hits[0]
+    assert first["rank"] == 1
+    assert (first["title"], first["text"]) == (hit.passage.title, hit.passage.text)
+    assert first["metadata"] == {"category": "카드", "date": "2025-03-11", "fee": 0, "online": True}
+    for name in ("probability", "logit", "semantic", "lexical"):
+        assert first[name] == pytest.approx(getattr(hit, name))
+
+
+def test_highlights_are_places_in_their_fields(client: httpx.Client) -> None:
+    hit = search(client, "앱 오류 번호", mode="lexical")["hits"][0]
+    assert hit["id"] == "app-1"
+    marks = {
+        field: [hit[field][span["start"] : span["end"]] for span in hit["highlights"][field]]
+        for field in ("title", "text", "snippet")
+    }
+    assert marks["title"] == ["앱", "오류"]
+    assert marks["text"] == marks["snippet"] == ["앱", "오류", "오류", "번호"]
+    assert hit["segments"] is None
+
+
+def test_segments_spare_the_reader_the_arithmetic(client: httpx.Client) -> None:
+    hit = search(client, "앱 오류", mode="lexical", highlight="segments")["hits"][0]
+    for field in ("title", "text", "snippet"):
+        assert "".join(piece["text"] for piece in hit["segments"][field]) == hit[field]
+    assert hit["segments"]["text"][:2] == [{"text": "😀👍 ", "match": False}, {"text": "앱", "match": True}]
+
+
+def test_highlighting_can_be_left_out(client: httpx.Client) -> None:
+    hit = search(client, "앱 오류", highlight="off")["hits"][0]
+    assert hit["highlights"] is hit["segments"] is hit["snippet"] is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "used", "unused"), [("semantic", "semantic", "lexical"), ("lexical", "lexical", "semantic")]
+)
+def test_a_mode_shows_the_score_it_ranks_by(client: httpx.Client, mode: str, used: str, unused: str) -> None:
+    for hit in search(client, "카드 재발급", mode=mode)["hits"]:
+        assert hit[used] is not None
+        assert hit[unused] is None
+
+
+def test_a_cut_off_answers_or_says_that_nothing_does(client: httpx.Client) -> None:
+    everything = search(client, "카드 재발급 수수료", limit=8)["hits"]
+    between = (everything[0]["probability"] + everything[1]["probability"]) / 2
+    kept = search(client, "카드 재발급 수수료", cutoff=between)
+    assert (ids(kept), kept["answered"]) == ([everything[0]["id"]], True)
+    none = search(client, "카드 재발급 수수료", cutoff=0.999999)
+    assert (ids(none), none["answered"]) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ({"field": "category", "equals": "카드"}, {"card-1", "card-2"}),
+        ({"field": "category", "any_of": ["여권", "쇼핑"]}, {"passport-1", "refund-1"}),
+        ({"field": "fee", "range": {"gt": 3000, "lte": 5000}}, {"card-2", "refund-1"}),
+        ({"field": "date", "range": {"gte": "2026-01-31"}}, {"refund-1", "odd-1"}),
+        ({"field": "online", "equals": True}, {"card-1", "card-2", "refund-1"}),
+        ({"field": "tags", "equals": "이사"}, {"move-1"}),
+        ({"field": "category", "exists": False}, {"long-1"}),
+        (
+            {"and": [{"field": "fee", "exists": True}, {"not": {"field": "category", "equals": "카드"}}]},
+            {"passport-1", "refund-1"},
+        ),
+        ({"or": [{"field": "fee", "equals": 0}, {"field": "tags", "exists": True}]}, {"card-1", "move-1"}),
+    ],
+)
+def test_filters_narrow_what_is_found(client: httpx.Client, filter: Any, expected: set[str]) -> None:
+    assert (
+        set(ids(search(client, "카드 신고 사진 환불", mode="semantic", limit=100, filter=filter))) == expected
+    )
+
+
+def test_notes_tell_what_was_done_to_the_query(client: httpx.Client) -> None:
+    answer = search(client, "zkem 수수료")
+    assert any("카드" in note for note in answer["notes"])
+    assert ids(answer)[0] == "card-2"
+
+
+def test_odd_queries_are_answered(client: httpx.Client) -> None:
+    for query in ("은 는 이 가", "😀", "\0카드\0", "a" * MAX_QUERY, "<script>"):
+        search(client, query)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"query": ""}, "empty"),
+        ({"query": " \n"}, "empty"),
+        ({"query": "가" * (MAX_QUERY + 1)}, "10,001 characters"),
+        ({}, "query: Field required"),
+        ({"query": 5}, "query: Input should be a valid string"),
+        ({"query": "카드", "mode": "magic"}, "mode: Input should be 'hybrid', 'semantic' or 'lexical'"),
+        ({"query": "카드", "limit": 0}, "limit: Input should be greater than or equal to 1"),
+        ({"query": "카드", "limit": 101}, "limit: Input should be less than or equal to 100"),
+        ({"query": "카드", "cutoff": 1}, "cutoff: Input should be less than 1"),
+        ({"query": "카드", "topk": 5}, "topk: Extra inputs are not permitted"),
+        ({"query": "카드", "filter": {"field": "fee"}}, "filter: expected an object with exactly one of"),
+        ({"query": "카드", "filter": {"field": "fee", "range": {}}}, "has no bounds"),
+        (
+            {"query": "카드", "filter": {"field": "date", "range": {"gte": 5, "lt": "2025-01-01"}}},
+            "all numbers or all datetimes",
+        ),
+        ([], "Expected a JSON object"),
+    ],
+)
+def test_a_meaningless_request_is_told_why(client: httpx.Client, body: Any, message: str) -> None:
+    if isinstance(body, dict):
+        body = {"collection": "help", **body}
+    assert message in refused(client.post("/v1/search", json=body), 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"query": "\ud800", "collection": "help"}',
+        rb'{"query": "a", "\ud800": 1}',
+        rb'{"query": "a", "filter": {"field": "\ud800", "exists": true}}',
+        rb'{"query": "a", "filter": {"field": "f", "any_of": ["\ud800"]}}',
+    ],
+)
+def test_a_lone_surrogate_is_refused(client: httpx.Client, body: bytes) -> None:
+    response = client.post("/v1/search", content=body, headers=JSON)
+    refused(response, 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"\xff\xfe", b"[" * 100_000, b'{"query": ' + b"9" * 5000 + b"}", b'{"query": "a" "b"}']
+)
+def test_what_is_not_json_is_refused(client: httpx.Client, body: bytes) -> None:
+    response = client.post("/v1/search", content=body, headers=JSON)
+    refused(response, 400, "invalid_json")
+
+
+def test_a_body_without_its_content_type_is_told_which(client: httpx.Client) -> None:
+    response = client.post("/v1/search", content=b'{"query": "a"}', headers={"Content-Type": "text/plain"})
+    assert "application/json" in refused(response, 422, "invalid_request")
+
+
+def test_unknown_collections_and_routes_are_not_found(client: httpx.Client) -> None:
+    response = client.post("/v1/search", json={"query": "카드", "collection": "nope"})
+    assert "there: help, cards" in refused(response, 404, "not_found")
+    response = client.post("/v1/search", content=rb'{"query": "a", "collection": "\ud800"}', headers=JSON)
+    assert r"\ud800" in refused(response, 404, "not_found")
+    refused(client.get("/v1/nothing"), 404, "not_found")
+    refused(client.get("/v1/search"), 405, "method_not_allowed")
+
+
+def test_the_collection_may_be_left_out_where_there_is_one(
+    client: httpx.Client, searcher: Searcher, serve: Serve
+) -> None:
+    response = client.post("/v1/search", json={"query": "카드"})
+    assert "help, cards" in refused(response, 422, "invalid_request")
+    with serve(create_app(Catalog({"help": searcher}), ServiceSettings())) as alone:
+        assert alone.post("/v1/search", json={"query": "카드"}).json()["collection"] == "help"
+
+
+def test_collections_say_what_they_were_made_with(client: httpx.Client, searcher: Searcher) -> None:
+    help, cards = client.get("/v1/collections").json()["collections"]
+    assert help == {
+        "name": "help",
+        "passages": 8,
+        "encoder": "characters",
+        "created": searcher.provenance.created,
+        "calibrated": False,
+        "modes": ["hybrid", "semantic", "lexical"],
+        "examples": ["카드를 잃어버렸어요", "이사 신고"],
+    }
+    assert (cards["name"], cards["passages"], cards["examples"]) == ("cards", 2, [])
+
+
+def test_a_service_without_its_collections_is_live_and_not_ready(searcher: Searcher, serve: Serve) -> None:
+    catalog = Catalog()
+    with serve(create_app(catalog, ServiceSettings())) as client:
+        assert client.get("/livez").json() == {"status": "live"}
+        for response in (
+            client.get("/readyz"),
+            client.get("/v1/collections"),
+            client.post("/v1/search", json={"query": "카드"}),
+        ):
+            assert "being opened" in refused(response, 503, "not_ready")
+            assert response.headers["retry-after"] == "1"
+        catalog.offer({"help": searcher})
+        assert client.get("/readyz").json() == {"status": "ready"}
+        assert client.post("/v1/search", json={"query": "카드"}).status_code == 200
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_too_large_is_refused(client: httpx.Client, declared: bool) -> None:
+    body = json.dumps({"query": "가" * MAX_BODY}).encode()
+    content = body if declared else iter([body[: MAX_BODY // 2], body[MAX_BODY // 2 : MAX_BODY + 2]])
+    response = client.post("/v1/search", content=content, headers=JSON)
+    assert f"{MAX_BODY:,} bytes" in refused(response, 413, "too_large")
+
+
+class Held(Searcher):
+    """A searcher that begins a search only when it is let."""
+
+    def hold(self) -> None:
+        self.free = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self.searches = 0
+
+    def search(self, query: str, **asked: Any) -> Answer:
+        self.searches += 1
+        self.begun.release()
+        assert self.free.wait(30)
+        return super().search(query, **asked)
+
+
+@pytest.fixture
+def held(searcher: Searcher) -> Held:
+    made = Held(searcher.collection, searcher.encoder, searcher.analyzer)
+    made.hold()
+    return made
+
+
+def test_a_full_service_refuses_at_once_and_recovers(held: Held, serve: Serve) -> None:
+    app = create_app(Catalog({"help": held}), ServiceSettings(concurrency=1, queue=2))
+    with serve(app) as client, ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(client.post, "/v1/search", json={"query": "카드"}) for _ in range(3)]
+        assert held.begun.acquire(timeout=10)
+        response = _until_refused(client)
+        assert "3 searches" in refused(response, 503, "overloaded")
+        assert response.headers["retry-after"] == "1"
+        assert client.get("/livez").status_code == 200
+        held.free.set()
+        assert [answer.result().status_code for answer in answers] == [200, 200, 200]
+        assert client.post("/v1/search", json={"query": "카드"}).status_code == 200
+
+
+def _until_refused(client: httpx.Client) -> httpx.Response:
+    """The first refusal; until the three before it are in, a fourth waits, and is given up."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            return client.post("/v1/search", json={"query": "카드"}, timeout=0.3)
+        except httpx.TimeoutException:
+            continue
+    raise AssertionError("the service took everything")
+
+
+def test_a_search_whose_client_has_gone_never_begins(held: Held, serve: Serve) -> None:
+    app = create_app(Catalog({"help": held}), ServiceSettings(concurrency=1, queue=1))
+    with serve(app) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.post, "/v1/search", json={"query": "카드"})
+        assert held.begun.acquire(timeout=10)
+        for _ in range(3):  # each waits in the one place there is, and leaves it by going
+            body = b'{"query": "hello"}'
+            with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as gone:
+                gone.sendall(
+                    b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                    b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+                )
+                time.sleep(0.2)
+        time.sleep(1)
+        held.free.set()
+        assert first.result().status_code == 200
+        assert client.post("/v1/search", json={"query": "카드"}).status_code == 200
+        assert held.searches == 2
+
+
+class Broken(Searcher):
+    def search(self, query: str, **asked: Any) -> Answer:
+        raise RuntimeError(f"a secret about {query}")
+
+
+def test_an_unexpected_failure_tells_the_log_and_not_the_client(
+    searcher: Searcher, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = Broken(searcher.collection, searcher.encoder, searcher.analyzer)
+    with (
+        serve(create_app(Catalog({"help": broken}), ServiceSettings())) as client,
+        caplog.at_level(logging.ERROR, "uvicorn.error"),
+    ):
+        logging.getLogger("uvicorn.error").addHandler(caplog.handler)
+        response = client.post("/v1/search", json={"query": "카드"})
+        logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
+    assert "secret" not in refused(response, 500, "internal")
+    assert "a secret about 카드" in caplog.text
+
+
+def test_the_page_and_the_docs_load_nothing_from_elsewhere(client: httpx.Client) -> None:
+    for path in ("/", "/docs"):
+        response = client.get(path)
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        assert "http://" not in response.text
+        assert "https://" not in response.text
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+    for path in (
+        "/page/page.js",
+        "/page/style.css",
+        "/page/naru.svg",
+        "/swagger/swagger-ui-bundle.js",
+        "/swagger/swagger-ui.css",
+        "/openapi.json",
+    ):
+        response = client.get(path)
+        assert response.status_code == 200, path
+        assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_other_sites_may_not_read_answers(client: httpx.Client) -> None:
+    headers = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    assert "access-control-allow-origin" not in client.options("/v1/search", headers=headers).headers
+    response = client.get("/v1/collections", headers={"Origin": "https://elsewhere.example"})
+    assert "access-control-allow-origin" not in response.headers
