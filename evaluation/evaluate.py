@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from evaluation.beir import Beir, Qrels
@@ -58,7 +59,15 @@ class Evaluation:
         title = f"{self.split}: {self.queries:,} queries"
         if self.no_answer:
             title += f" ({self.no_answer:,} more have no answer)"
-        table = Table(title=title, title_justify="left", caption=self._warning(), caption_justify="left")
+        table = Table(
+            title=title,
+            title_justify="left",
+            caption=self._warning(),
+            caption_justify="left",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
         table.add_column("mode")
         for name in MEASURES:
             table.add_column(name, justify="right")

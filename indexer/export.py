@@ -40,7 +40,7 @@ try:
     from indexer.int8 import quantise
     from indexer.parity import SENTENCES, parity
     from indexer.pooling import append_head, pooling_of
-    from indexer.presets import preset_of
+    from indexer.presets import PRESETS, preset_of
 except ModuleNotFoundError as missing:
     raise NaruError(f"`naru export` needs {missing.name}: pip install 'naru-search[export]'") from missing
 
@@ -76,8 +76,8 @@ def export(
     the bundle's default precision: int8 where it is among `precision`. The folder appears in one rename; a
     bundle already there stays until the new one is whole.
 
-    Raises NaruError for an unknown precision, a folder in the way that is no bundle, a model that has no such
-    graph (see `indexer.pooling`), and a float32 graph below a cosine of 0.9999 with the source on any sentence.
+    Raises NaruError for an unknown precision, a folder in the way that is no bundle, a model that cannot be loaded
+    or has no such graph (see `indexer.pooling`), and a float32 graph below a cosine of 0.9999 with the source on any sentence.
     """
     unknown = set(precision) - set(PRECISIONS)
     if unknown or not precision:
@@ -98,7 +98,13 @@ def export(
 def _open(model: str, overrides: Overrides) -> tuple[SentenceTransformer, EncoderInfo]:
     """The model, ready to export, and what is known of it before there is a graph."""
     preset = preset_of(model)
-    loaded = SentenceTransformer(preset.model, device="cpu")
+    try:
+        loaded = SentenceTransformer(preset.model, device="cpu")
+    except (OSError, ValueError) as error:
+        raise NaruError(
+            f"{model}: cannot load it as a sentence-transformers model ({error}); expected a model folder, a name on "
+            f"the Hub, or one of {', '.join(PRESETS)}"
+        ) from error
     transformer, *rest = loaded
     if not isinstance(transformer, Transformer):
         raise NaruError(f"{model}: starts with {type(transformer).__name__}, expected a Transformer module")

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -45,7 +46,9 @@ class Mode(StrEnum):
 StoreOption = Annotated[
     str | None, typer.Option("--store", help="A folder, or the URL of a Qdrant server. [default: naru-data]")
 ]
-CollectionOption = Annotated[str, typer.Option("--collection", help="The collection's name.")]
+CollectionOption = Annotated[
+    str | None, typer.Option("--collection", help="Which collection; needless where the store has only one.")
+]
 EncoderOption = Annotated[
     str | None, typer.Option("--encoder", help="An encoder bundle. [default: the bundled naru-mini]")
 ]
@@ -67,7 +70,7 @@ def index(
         str,
         typer.Argument(help="JSONL, CSV, TSV or Parquet, a folder of texts, a BEIR folder, or hf://NAME."),
     ],
-    collection: CollectionOption,
+    collection: Annotated[str, typer.Option("--collection", help="What to call it.")],
     store: StoreOption = None,
     encoder: EncoderOption = None,
     characters: Annotated[
@@ -102,7 +105,8 @@ def index(
     terminal.out.print(
         f"Indexed {made.passages:,} passages into {collection!r} in {summary.seconds:.1f} s "
         f"({summary.passages_per_second:,.0f} docs/s): analysed in {summary.analyse_seconds:.1f} s, "
-        f"embedded in {summary.embed_seconds:.1f} s, published in {summary.publish_seconds:.1f} s."
+        f"embedded in {summary.embed_seconds:.1f} s, published in {summary.publish_seconds:.1f} s.",
+        soft_wrap=True,
     )
     if made.truncated:
         terminal.note(
@@ -116,7 +120,7 @@ def index(
 @app.command()
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
-    collection: CollectionOption,
+    collection: CollectionOption = None,
     store: StoreOption = None,
     encoder: EncoderOption = None,
     mode: Annotated[Mode, typer.Option(help="Both channels, meaning only, or words only.")] = Mode.hybrid,
@@ -147,8 +151,8 @@ def serve(
 @app.command()
 def evaluate(
     beir: Annotated[Path, typer.Argument(help="A BEIR folder: queries.jsonl and qrels/SPLIT.tsv.")],
-    collection: CollectionOption,
     split: Annotated[str, typer.Option(help="Which judgements: qrels/SPLIT.tsv.")],
+    collection: CollectionOption = None,
     store: StoreOption = None,
     encoder: EncoderOption = None,
     mode: Annotated[
@@ -201,10 +205,14 @@ def export(
 
     info = export_model(model, bundle, precision=tuple(precision.split(",")))
     if as_json:
-        typer.echo(json.dumps(info.to_json(), ensure_ascii=False))
+        typer.echo(json.dumps(asdict(info), ensure_ascii=False))
         return
-    terminal.out.print(f"Exported {info.name} ({info.dimension} dimensions, {info.precision}) to {bundle}")
-    terminal.out.print(f"fingerprint {info.fingerprint}, parity {info.parity}")
+    terminal.out.print(f"Exported {info.name}, {info.dimension} dimensions, to {bundle}", soft_wrap=True)
+    terminal.out.print(
+        f"{info.precision}: cosine with the source {info.parity.mean:.4f} on average, {info.parity.minimum:.4f} at "
+        f"least, over {info.parity.sentences} sentences; fingerprint {info.fingerprint[:16]}",
+        soft_wrap=True,
+    )
 
 
 EXAMPLES = (
@@ -259,8 +267,8 @@ def _index(
     with _store(given, store) as opened, terminal.stages("docs") as stages:
 
         def progress(stage: str, done: int) -> None:
-            reading = stage == "analyse" and corpus.size and corpus.position
-            stages(stage, done, round(done * corpus.size / corpus.position) if reading else None)
+            size = corpus.size if stage == "analyse" else None
+            stages(stage, done, round(done * size / max(corpus.position, 1)) if size else None)
 
         return build(corpus, opened, open_encoder(bundle, threads=given.encoder.threads), plan, progress)
 
@@ -290,11 +298,27 @@ def _store(given: settings.Settings, location: str | None) -> Iterator[Store]:
 
 
 @contextmanager
-def _searcher(location: str | None, collection: str, encoder: str | None) -> Iterator[Searcher]:
+def _searcher(location: str | None, collection: str | None, encoder: str | None) -> Iterator[Searcher]:
     from search import Searcher
 
-    with _store(settings.load(), location) as store, Searcher.open(store, collection, encoder) as searcher:
+    with (
+        _store(settings.load(), location) as store,
+        Searcher.open(store, collection or _only(store), encoder) as searcher,
+    ):
         yield searcher
+
+
+def _only(store: Store) -> str:
+    names = store.names()
+    if not names:
+        raise NaruError(
+            f"There is no collection in {store.location}. Build one: naru index CORPUS --collection NAME"
+        )
+    if len(names) > 1:
+        raise NaruError(
+            f"{store.location} has several collections: say --collection with one of {', '.join(names)}."
+        )
+    return names[0]
 
 
 def _show(answer: Answer, searcher: Searcher) -> None:

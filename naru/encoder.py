@@ -68,6 +68,9 @@ class EncoderInfo:
     graph: tuple[str, ...]
     """File names in the bundle: the graph, then the files that hold weights outside of it, if any."""
 
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
     @classmethod
     def read(cls, bundle: Path, precision: str | None = None) -> Self:
         """Read `encoder.json` at `precision` (the bundle's default if None), without opening the graph.

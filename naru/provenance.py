@@ -44,11 +44,10 @@ class Provenance:
                 f"The collection's format is {facts.get('format')!r}; this naru reads {FORMAT}. Index it again."
             )
         values = {name: value for name, value in facts.items() if name != "format"}
-        settings = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values["analyzer"].items()
-        }
-        values["analyzer"] = AnalyzerSettings(**settings)
+        analyzer = values["analyzer"]
+        values["analyzer"] = AnalyzerSettings(
+            tuple(analyzer["stopwords"]), tuple(analyzer["user_words"]), analyzer["characters"]
+        )
         values["background"] = Background(**values["background"])
         return cls(**values)
 

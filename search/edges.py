@@ -21,6 +21,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
 }
 
 
@@ -51,8 +52,9 @@ class BodyLimit:
         return await self._app(scope, limited, send)
 
 
-class SecurityHeaders:
-    """Tells browsers to load nothing from elsewhere, and to run nothing but our own script files."""
+class BrowserHeaders:
+    """Tells browsers to load nothing from elsewhere, to run nothing but our own script files, and to ask
+    whether a file has changed before using it again."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

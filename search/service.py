@@ -22,7 +22,7 @@ from naru.provenance import Provenance
 from naru.settings import ServiceSettings
 from naru.store import Store
 from search.catalog import Catalog
-from search.edges import BodyLimit, SecurityHeaders
+from search.edges import BodyLimit, BrowserHeaders
 from search.failures import answer_failures
 from search.routes import routes
 from search.searcher import Searcher
@@ -56,7 +56,7 @@ def create_app(catalog: Catalog, settings: ServiceSettings, examples: Examples |
         lifespan=working,
     )
     app.add_middleware(BodyLimit, most=MAX_BODY)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(BrowserHeaders)
     answer_failures(app)
     app.include_router(routes(catalog, workers, examples or {}))
     _add_pages(app)
@@ -75,21 +75,27 @@ def _add_pages(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def search_page() -> FileResponse:
-        return FileResponse(page / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(page / "index.html")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:
-        return FileResponse(page / "docs.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(page / "docs.html")
 
     app.mount("/page", StaticFiles(directory=page), name="page")
     app.mount("/swagger", StaticFiles(directory=swagger), name="swagger")
 
 
 def serve_store(
-    store: Store, settings: ServiceSettings, *, encoder: str | None = None, examples: Examples | None = None
+    store: Store,
+    settings: ServiceSettings,
+    *,
+    encoder: str | None = None,
+    threads: int | None = None,
+    examples: Examples | None = None,
 ) -> None:
     """Serve every collection of a store until SIGINT or SIGTERM.
 
+    `encoder` replaces the bundle that each collection names; `threads` are the cores one encoding may use.
     NaruError: the port is taken, the store is empty, or a collection cannot be opened with its encoder.
     """
     catalog = Catalog()
@@ -98,11 +104,13 @@ def serve_store(
             create_app(catalog, settings, examples),
             settings.host,
             settings.port,
-            opening=lambda: catalog.offer(_open_all(store, encoder, opened)),
+            opening=lambda: catalog.offer(_open_all(store, encoder, threads, opened)),
         )
 
 
-def _open_all(store: Store, encoder: str | None, opened: ExitStack) -> dict[str, Searcher]:
+def _open_all(
+    store: Store, encoder: str | None, threads: int | None, opened: ExitStack
+) -> dict[str, Searcher]:
     names = store.names()
     if not names:
         raise NaruError(
@@ -116,7 +124,7 @@ def _open_all(store: Store, encoder: str | None, opened: ExitStack) -> dict[str,
         opened.callback(collection.close)
         wanted = encoder or Provenance.from_facts(collection.manifest.facts).encoder
         if wanted not in encoders:
-            encoders[wanted] = open_encoder(wanted)
+            encoders[wanted] = open_encoder(wanted, threads=threads)
         searchers[name] = Searcher(collection, encoders[wanted])
     return searchers
 

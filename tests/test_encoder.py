@@ -116,6 +116,7 @@ def test_the_default_precision_is_int8(tiny_bundle: Path) -> None:
     assert small.info.precision == "int8"
     assert exact.fingerprint != small.fingerprint
     assert exact.info.parity.minimum >= 0.9999
+    assert small.info.to_json()["parity"]["sentences"] == len(SENTENCES)
     with pytest.raises(NaruError, match="no precision 'fp16'; the bundle holds fp32, int8"):
         Encoder(tiny_bundle, precision="fp16")
 

@@ -109,10 +109,10 @@ def _dates(text: str) -> Iterator[Canonical]:
         except ValueError:
             continue
         month_only = f"{year}-{month:02}"
-        tokens = (f"{month_only}-{day:02}", month_only) if day else (month_only,)
+        tokens = [f"{month_only}-{day:02}", month_only] if day else [month_only]
         if part["short"]:
-            tokens += (str(year),)
-        yield Canonical(tokens, *match.span(), whole=False)
+            tokens.append(str(year))
+        yield Canonical(tuple(tokens), *match.span(), whole=False)
     for match in _EVENT.finditer(text):
         yield Canonical((f"{match[1]}.{match[2]}",), match.start(), match.end(2), whole=False)
 

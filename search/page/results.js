@@ -69,7 +69,6 @@ function card(hit, words, narrow) {
   heading.setAttribute("aria-expanded", "false");
   heading.setAttribute("aria-controls", body);
   const rank = make("span", { className: "rank", textContent: hit.rank });
-  rank.setAttribute("aria-label", words.rank(hit.rank));
   const snippet = make("p", { className: "snippet" }, ...marked(hit.segments.snippet));
   const whole = make(
     "div",

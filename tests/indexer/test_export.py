@@ -201,6 +201,14 @@ def test_an_unknown_precision_is_refused(precision: list[str], tmp_path: Path) -
         export("any", tmp_path / "bundle", precision=precision)
 
 
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        NaruError, match="cannot load it as a sentence-transformers model .*empty.* or one of ko-sroberta"
+    ):
+        export(str(tmp_path / "empty"), tmp_path / "bundle")
+
+
 def test_a_tokenizer_in_python_only_is_refused(tmp_path: Path) -> None:
     size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     CanineModel(CanineConfig(**size, num_hash_buckets=64, max_position_embeddings=64)).save_pretrained(

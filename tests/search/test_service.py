@@ -362,6 +362,9 @@ def test_the_page_and_the_docs_load_nothing_from_elsewhere(client: httpx.Client)
         response = client.get(path)
         assert response.status_code == 200, path
         assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-cache"
+        again = client.get(path, headers={"If-None-Match": response.headers.get("etag", "none")})
+        assert again.status_code == (200 if path == "/openapi.json" else 304)
 
 
 def test_other_sites_may_not_read_answers(client: httpx.Client) -> None:

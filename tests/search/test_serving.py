@@ -144,7 +144,7 @@ def _get_when_up(url: str) -> str:
 
 def test_an_empty_store_is_refused(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "nothing"))
-    with pytest.raises(NaruError, match="no collection in .*nothing.*naru index"):
+    with pytest.raises(NaruError, match=r"no collection in .*nothing.*naru index"):
         serve_store(store, ServiceSettings(port=0))
 
 
@@ -155,5 +155,5 @@ def test_another_encoder_is_refused_at_start(location: str, bundle: Path, tmp_pa
         (other / file.name).write_bytes(file.read_bytes())
     info = replace(EncoderInfo.read(other), query_prefix="query: ")
     write_description(other, [replace(info, fingerprint=fingerprint(other, info))])
-    with pytest.raises(NaruError, match="was indexed with encoder .*, this is encoder"):
+    with pytest.raises(NaruError, match=r"was indexed with encoder .*, this is encoder"):
         serve_store(open_store(location), ServiceSettings(port=0), encoder=str(other))
