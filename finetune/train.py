@@ -158,11 +158,16 @@ def lengths(recipe: Recipe) -> dict[str, dict[str, int]]:
 def run_in_bf16(model: SentenceTransformer) -> None:
     """Run the body, and only the body, in bf16: pooling, cosines and losses stay float32.
 
-    The embeddings hand over bf16, or the residual stream would be float32 and its sums and casts cost a third of
-    a step; at the end the token vectors are float32 again.
+    Embeddings and attention mask hand over bf16, or residual stream and attention would be float32 and their sums
+    and casts cost a third of a step; at the end the token vectors are float32 again.
     """
+
+    def narrow_mask(_module: Any, inputs: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return inputs, {**options, "attention_mask": options["attention_mask"].to(torch.bfloat16)}
+
     body = model[0].model
     body.embeddings.register_forward_hook(lambda _module, _inputs, output: output.to(torch.bfloat16))
+    body.encoder.register_forward_pre_hook(narrow_mask, with_kwargs=True)
     forward = torch.autocast("cpu", torch.bfloat16)(body.forward)
 
     def widened(*inputs: Any, **options: Any) -> Any:

@@ -204,7 +204,7 @@ def test_an_unknown_precision_is_refused(precision: list[str], tmp_path: Path) -
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(
-        NaruError, match="cannot load it as a sentence-transformers model .*empty.* or one of ko-sroberta"
+        NaruError, match=r"cannot load it as a sentence-transformers model .*empty.* or one of ko-sroberta"
     ):
         export(str(tmp_path / "empty"), tmp_path / "bundle")
 

@@ -133,13 +133,23 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def location(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> str:
-    """A store on disk that holds two collections: "help" and, of the card passages alone, "cards"."""
-    folder = str(tmp_path_factory.mktemp("store") / "data")
-    store, encoder = open_store(folder), Encoder(bundle)
-    _build(store, encoder, bundle, "help", DOCUMENTS)
-    _build(store, encoder, bundle, "cards", DOCUMENTS[:2])
-    return folder
+def new_store(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Callable[[], str]:
+    """Makes a store on disk that holds two collections: "help" and, of the card passages alone, "cards"."""
+
+    def make() -> str:
+        folder = str(tmp_path_factory.mktemp("store") / "data")
+        store, encoder = open_store(folder), Encoder(bundle)
+        _build(store, encoder, bundle, "help", DOCUMENTS)
+        _build(store, encoder, bundle, "cards", DOCUMENTS[:2])
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def location(new_store: Callable[[], str]) -> str:
+    """The store that `searchers` holds."""
+    return new_store()
 
 
 def _build(store: Store, encoder: Encoder, bundle: Path, name: str, documents: tuple[Document, ...]) -> None:

@@ -57,10 +57,15 @@ class Page:
         return self.browser.find_element(By.CSS_SELECTOR, selector)
 
     def text(self, selector: str) -> str:
-        return " ".join(element.text for element in self.all(selector))
+        return " ".join(self.texts(selector))
 
     def texts(self, selector: str) -> list[str]:
-        return [element.text for element in self.all(selector)]
+        # In one step: between two the page may have replaced its elements.
+        script = (
+            "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText.trim())"
+        )
+        found: list[str] = self.run(script, selector)
+        return found
 
     def search(self, query: str) -> None:
         box = self.one("#query")

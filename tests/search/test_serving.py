@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,6 +45,12 @@ def slow():
 serve(app, "127.0.0.1", 0)
 print("the end")
 """
+
+
+@pytest.fixture(scope="module")
+def location(new_store: Callable[[], str]) -> str:
+    """A store of these tests' own: one process at a time can have one open."""
+    return new_store()
 
 
 @contextmanager
