@@ -20,6 +20,8 @@ The table of token embeddings is stored as s8 with one scale a row.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -103,7 +105,7 @@ class _Quantiser:
     def _constant(self, name: str, values: npt.NDArray[np.generic]) -> None:
         self._graph.initializer.append(from_array(values, name))
 
-    def _add(self, op: str, inputs: list[str], output: str, *, domain: str = "", **attributes: int) -> None:
+    def _add(self, op: str, inputs: list[str], output: str, *, domain: str = "", **attributes: Any) -> None:
         self._nodes.append(make_node(op, inputs, [output], domain=domain, **attributes))
 
 

@@ -7,6 +7,7 @@ Dropout. Inputs are padded on the right, as `naru.encoder` pads them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +82,7 @@ def append_head(model: onnx.ModelProto, modules: Sequence[torch.nn.Module], hidd
 class _Head:
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
-        self._last = graph.output[0].name
+        self._last: str = graph.output[0].name
 
     def zero_token_types(self) -> None:
         inputs = {value.name: value for value in self._graph.input}
@@ -155,7 +156,7 @@ class _Head:
     def _constant(self, name: str, values: npt.NDArray[np.generic]) -> None:
         self._graph.initializer.append(from_array(values, name))
 
-    def _add(self, op: str, inputs: list[str], **attributes: int) -> str:
+    def _add(self, op: str, inputs: list[str], **attributes: Any) -> str:
         self._last = f"head.{len(self._graph.node)}"
         self._graph.node.append(make_node(op, inputs, [self._last], **attributes))
         return self._last

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
@@ -198,12 +198,25 @@ def export(
     precision: Annotated[
         str, typer.Option(help="Which graphs: fp32, int8, or both with a comma.")
     ] = "fp32,int8",
+    name: Annotated[str | None, typer.Option(help="The encoder's name. [default: the model's]")] = None,
+    licence: Annotated[str | None, typer.Option(help="[default: as the model card says]")] = None,
+    max_length: Annotated[int | None, typer.Option(min=2, help="Tokens read. [default: the model's]")] = None,
+    query_prefix: Annotated[str | None, typer.Option(help="[default: the model's]")] = None,
+    passage_prefix: Annotated[str | None, typer.Option(help="[default: the model's]")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export an encoder to ONNX as a bundle that indexing and search load without torch."""
+    from indexer.export import Overrides
     from indexer.export import export as export_model
 
-    info = export_model(model, bundle, precision=tuple(precision.split(",")))
+    overrides = Overrides(
+        name=name,
+        licence=licence,
+        max_length=max_length,
+        query_prefix=query_prefix,
+        passage_prefix=passage_prefix,
+    )
+    info = export_model(model, bundle, precision=tuple(precision.split(",")), overrides=overrides)
     if as_json:
         typer.echo(json.dumps(asdict(info), ensure_ascii=False))
         return
@@ -248,7 +261,7 @@ def demo(
             _show(searcher.search(query, limit=3), searcher)
     if serve:
         terminal.out.print()
-        _serve(store, host, port, None)
+        _serve(store, host, port, None, {"demo": EXAMPLES})
 
 
 def _index(
@@ -273,7 +286,13 @@ def _index(
         return build(corpus, opened, open_encoder(bundle, threads=given.encoder.threads), plan, progress)
 
 
-def _serve(store: str | None, host: str | None, port: int | None, encoder: str | None) -> None:
+def _serve(
+    store: str | None,
+    host: str | None,
+    port: int | None,
+    encoder: str | None,
+    examples: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     from search.service import serve_store
 
     given = settings.load()
@@ -282,7 +301,7 @@ def _serve(store: str | None, host: str | None, port: int | None, encoder: str |
         update={name: value for name, value in flags.items() if value is not None}
     )
     with _store(given, store) as opened:
-        serve_store(opened, service, encoder=encoder or given.encoder.path)
+        serve_store(opened, service, encoder=encoder, threads=given.encoder.threads, examples=examples)
 
 
 @contextmanager
@@ -290,7 +309,9 @@ def _store(given: settings.Settings, location: str | None) -> Iterator[Store]:
     from naru.store import open_store
 
     chosen = given.store
-    store = open_store(location or chosen.location, api_key=chosen.api_key, timeout=chosen.timeout)
+    store = open_store(
+        location or chosen.location, api_key=chosen.api_key, timeout=chosen.timeout, wait=chosen.wait
+    )
     try:
         yield store
     finally:

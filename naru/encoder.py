@@ -245,6 +245,10 @@ class Encoder:
         """As `queries`, with the passage prefix. Texts beyond `info.max_length` tokens are cut and counted."""
         return self._encode(self.info.passage_prefix, texts)
 
+    def reads_whole(self, query: str) -> bool:
+        """Whether the encoder reads a query to its end."""
+        return not self._tokenize(self.info.query_prefix, [query], 0)[0].overflowing
+
     def _encode(self, prefix: str, texts: Sequence[str]) -> Vectors:
         if isinstance(texts, str):
             raise TypeError("expected a sequence of texts, got one str; put it in a list")

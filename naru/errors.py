@@ -1,4 +1,4 @@
-"""The one exception that stands for something the user can mend."""
+"""What stands for something the user can mend."""
 
 
 class NaruError(Exception):
@@ -6,3 +6,7 @@ class NaruError(Exception):
 
     The command line prints it and exits with status 1; the service turns it into a JSON error.
     """
+
+
+class UnavailableError(NaruError):
+    """Nothing is wrong with what was asked: something it needs does not answer now. The service says 503."""

@@ -29,11 +29,13 @@ class _Section(BaseModel):
 
 
 class StoreSettings(_Section):
-    """Where collections live: a folder, or the URL of a Qdrant server with its key and timeout in seconds."""
+    """Where collections live: a folder, or the URL of a Qdrant server. Then its key, the timeout of a request and
+    how long to wait for a server that is still starting, in seconds."""
 
     location: str = "naru-data"
     api_key: str | None = None
     timeout: float = Field(default=30.0, gt=0)
+    wait: float = Field(default=0.0, ge=0)
 
 
 class EncoderSettings(_Section):

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from naru.errors import NaruError
+from naru.errors import NaruError, UnavailableError
 
 _HTTP_TYPES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 
@@ -41,6 +41,10 @@ class Refusal(HTTPException):
 
 def answer_failures(app: FastAPI) -> None:
     """Give every failure of an app the one shape."""
+
+    @app.exception_handler(UnavailableError)
+    async def unavailable(request: Request, error: UnavailableError) -> JSONResponse:
+        return Refusal(503, "unavailable", str(error), {"Retry-After": "1"}).response()
 
     @app.exception_handler(NaruError)
     async def mendable(request: Request, error: NaruError) -> JSONResponse:

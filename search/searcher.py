@@ -7,10 +7,9 @@ from time import perf_counter
 from types import TracebackType
 from typing import Self
 
-from naru.encoder import Encoder, open_encoder
-
 from naru.bm25 import Terms, query_vector
 from naru.documents import Hit
+from naru.encoder import Encoder, open_encoder
 from naru.errors import NaruError
 from naru.filters import Filter
 from naru.provenance import Provenance
@@ -101,9 +100,9 @@ class Searcher:
                 tokens = tokens + hangul.tokens
             bm25 = query_vector(_terms(tokens), self.statistics)
         if scores.semantic is not None:
-            cut = self.encoder.truncated
-            dense = self.encoder.queries([normalize(query).text])[0]
-            if self.encoder.truncated > cut:
+            read = normalize(query).text
+            dense = self.encoder.queries([read])[0]
+            if not self.encoder.reads_whole(read):
                 notes.append(
                     f"The encoder read the first {self.encoder.info.max_length} tokens of the query."
                 )

@@ -115,17 +115,19 @@ class Store(Protocol):
     def close(self) -> None: ...
 
 
-def open_store(location: str, *, api_key: str | None = None, timeout: float = 60.0) -> Store:
+def open_store(
+    location: str, *, api_key: str | None = None, timeout: float = 60.0, wait: float = 0.0
+) -> Store:
     """The store at a location: `http(s)://` or `grpc(s)://` a Qdrant server, `:memory:` Qdrant inside this
     process and gone with it, anything else a folder (Qdrant Edge).
 
-    `api_key` and `timeout` (seconds, for one request) concern servers. NaruError: nobody answers there, or
-    the folder is not a store.
+    For servers: `api_key`, `timeout` in seconds for one request, and `wait` in seconds for a server that is
+    still starting. NaruError: nobody answers there, or the folder is not a store.
     """
     if location == ":memory:" or "://" in location:
         from naru.store.server import ServerStore
 
-        return ServerStore(location, api_key=api_key, timeout=timeout)
+        return ServerStore(location, api_key=api_key, timeout=timeout, wait=wait)
     from naru.store.edge import EdgeStore
 
     return EdgeStore(Path(location).expanduser())

@@ -16,12 +16,13 @@ from qdrant_client import QdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from naru.errors import NaruError
+from naru.errors import NaruError, UnavailableError
 
 T = TypeVar("T")
 ATTEMPTS = 6
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 10.0
+_SECOND = 1.0
 _OLDEST = (1, 14)
 """Formula queries came with Qdrant 1.14."""
 _PORTS = {"http": 6333, "https": 6333, "grpc": 6334, "grpcs": 6334}
@@ -37,7 +38,7 @@ _PASSING_GRPC = {
 class Connection:
     """One client. Whatever is asked may be asked twice, so it must be idempotent."""
 
-    def __init__(self, location: str, api_key: str | None, timeout: float) -> None:
+    def __init__(self, location: str, api_key: str | None, timeout: float, wait: float) -> None:
         self.location = location
         self.in_memory = location == ":memory:"
         # Qdrant inside this process is plain Python, written for one thread.
@@ -45,7 +46,7 @@ class Connection:
         self._client = QdrantClient(":memory:") if self.in_memory else _client(location, api_key, timeout)
         if not self.in_memory:
             try:
-                self._check_version(self.ask(lambda client: client.info().version, attempts=1))
+                self._check_version(self._first_answer(wait))
             except BaseException:
                 self._client.close()
                 raise
@@ -74,6 +75,17 @@ class Connection:
     def close(self) -> None:
         self._client.close()
 
+    def _first_answer(self, wait: float) -> str:
+        """The server's version; a server that is still starting is given `wait` seconds."""
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                return self.ask(lambda client: client.info().version, attempts=1)
+            except UnavailableError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_SECOND)
+
     def _check_version(self, version: str) -> None:
         try:
             major, minor = (int(part) for part in version.split(".")[:2])
@@ -94,7 +106,8 @@ class Connection:
                     f"{where} refused the API key (HTTP {error.status_code}). Give the right one."
                 )
             said = error.content.decode("utf-8", "replace")[:500]
-            return NaruError(f"{where} answered HTTP {error.status_code}{tried}: {said}{_hint(error)}")
+            kind = UnavailableError if error.status_code in _PASSING else NaruError
+            return kind(f"{where} answered HTTP {error.status_code}{tried}: {said}{_hint(error)}")
         cause = error.source if isinstance(error, ResponseHandlingException) else error
         if isinstance(cause, ValueError):  # not JSON, or not the JSON that was expected
             return NaruError(
@@ -107,7 +120,7 @@ class Connection:
             if error.code() != grpc.StatusCode.UNAVAILABLE:
                 return NaruError(f"{where} answered {error.code().name}{tried}: {error.details()}")
             cause = error.details()
-        return NaruError(
+        return UnavailableError(
             f"{where} cannot be reached{tried}: {cause}. Start it (`docker compose up qdrant`) or check the "
             "URL; a folder as the store needs no server."
         )

@@ -45,9 +45,9 @@ _STAMP = "%Y%m%dT%H%M%S"
 class ServerStore:
     """A server's collections that naru made."""
 
-    def __init__(self, location: str, *, api_key: str | None, timeout: float) -> None:
+    def __init__(self, location: str, *, api_key: str | None, timeout: float, wait: float) -> None:
         self.location = location
-        self._connection = Connection(location, api_key, timeout)
+        self._connection = Connection(location, api_key, timeout, wait)
 
     def names(self) -> list[str]:
         return sorted(

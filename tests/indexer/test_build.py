@@ -1,0 +1,206 @@
+"""From documents to a published collection, and what happens when something is in the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.build import Plan, Reservoir, index
+from naru.bm25 import count, document_vector, query_vector, statistics_of
+from naru.documents import Document
+from naru.encoder import Encoder
+from naru.errors import NaruError
+from naru.store import open_store
+from naru.text import Analyzer, AnalyzerSettings
+from search import Searcher
+
+DOCUMENTS = [
+    Document(
+        f"d{number}",
+        f"{subject} 신청은 {number}일 안에 합니다. " + "자세한 절차를 안내합니다. " * (number % 7),
+        subject,
+    )
+    for number, subject in enumerate(
+        ["카드 재발급", "전입신고", "여권 발급", "환불", "건강보험 피부양자"] * 60
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_bundle: Path) -> Encoder:
+    return Encoder(tiny_bundle)
+
+
+def plan(bundle: Path, name: str = "help", **chosen: object) -> Plan:
+    return Plan(name, "documents.jsonl", str(bundle), **chosen)  # type: ignore[arg-type]
+
+
+def silent(stage: str, done: int) -> None:
+    pass
+
+
+def test_what_was_indexed_is_found_and_known(tmp_path: Path, encoder: Encoder, tiny_bundle: Path) -> None:
+    store = open_store(str(tmp_path))
+    summary = index(DOCUMENTS, store, encoder, plan(tiny_bundle), silent)
+    made = summary.provenance
+    assert made.passages == len(DOCUMENTS) == 300
+    assert made.encoder_fingerprint == encoder.fingerprint
+    assert made.analyzer_fingerprint == Analyzer().fingerprint
+    assert made.truncated == sum(not encoder.reads_whole(f"{one.title}\n{one.text}") for one in DOCUMENTS) > 0
+    with Searcher.open(store, "help") as searcher:
+        assert searcher.provenance == made
+        assert searcher.collection.count() == 300
+        assert searcher.search("전입신고", mode="lexical").hits[0].passage.title == "전입신고"
+
+
+def test_the_index_holds_the_vectors_of_the_formulas(
+    tmp_path: Path, encoder: Encoder, tiny_bundle: Path
+) -> None:
+    """Scores from the engine against the same sums by hand, over the whole corpus."""
+    store = open_store(str(tmp_path))
+    index(DOCUMENTS, store, encoder, plan(tiny_bundle), silent)
+    analyzer = Analyzer()
+    counts = [count(analyzer.document(one.text, one.title)) for one in DOCUMENTS]
+    statistics = statistics_of(counts)
+    query = query_vector(analyzer.query("카드 재발급 절차"), statistics)
+    lexical = {
+        one.id: query.dot(document_vector(each, statistics))
+        for one, each in zip(DOCUMENTS, counts, strict=True)
+    }
+    dense = encoder.queries(["카드 재발급 절차"])[0]
+    vectors = encoder.passages([f"{one.title}\n{one.text}" for one in DOCUMENTS])
+    cosine = dict(zip([one.id for one in DOCUMENTS], (vectors @ dense).tolist(), strict=True))
+    with Searcher.open(store, "help") as searcher:
+        hits = searcher.search("카드 재발급 절차", limit=50).hits
+        assert len(hits) == 50
+        for hit in hits:
+            assert hit.lexical == pytest.approx(lexical[hit.passage.id], abs=1e-5)
+            assert hit.semantic == pytest.approx(cosine[hit.passage.id], abs=1e-5)
+        scores = searcher.relevance.scores("hybrid")
+        best = max(scores.semantic * cosine[one.id] + scores.lexical * lexical[one.id] for one in DOCUMENTS)  # type: ignore[operator]
+        assert hits[0].logit == pytest.approx(scores.bias + best, abs=1e-4)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_several_processes_make_the_same_collection(
+    tmp_path: Path, encoder: Encoder, tiny_bundle: Path, workers: int
+) -> None:
+    store = open_store(str(tmp_path))
+    index(DOCUMENTS, store, encoder, plan(tiny_bundle, workers=workers), silent)
+    with Searcher.open(store, "help") as searcher:
+        expected = statistics_of(count(Analyzer().document(one.text, one.title)) for one in DOCUMENTS)
+        np.testing.assert_array_equal(searcher.statistics.ids, expected.ids)
+        np.testing.assert_array_equal(searcher.statistics.frequencies, expected.frequencies)
+        assert {passage.id for passage in searcher.collection.passages()} == {one.id for one in DOCUMENTS}
+
+
+def test_analyzer_settings_travel_with_the_collection(
+    tmp_path: Path, encoder: Encoder, tiny_bundle: Path
+) -> None:
+    chosen = AnalyzerSettings(stopwords=("신청",), user_words=("건강보험피부양자",), characters=False)
+    store = open_store(str(tmp_path))
+    index(DOCUMENTS, store, encoder, plan(tiny_bundle, settings=chosen), silent)
+    with Searcher.open(store, "help") as searcher:
+        assert searcher.analyzer.settings == chosen
+        assert searcher.search("신청", mode="lexical").tokens[0].namespace == "term"
+
+
+def test_progress_counts_every_document_in_each_stage(
+    tmp_path: Path, encoder: Encoder, tiny_bundle: Path
+) -> None:
+    seen: list[tuple[str, int]] = []
+    index(DOCUMENTS, open_store(str(tmp_path)), encoder, plan(tiny_bundle), lambda *told: seen.append(told))
+    assert seen[-1] == ("embed", 300)
+    assert max(done for stage, done in seen if stage == "analyse") == 300
+    assert [done for _, done in seen if _ == "analyse"] == sorted(done for _, done in seen if _ == "analyse")
+
+
+def test_nothing_to_index_is_an_error(tmp_path: Path, encoder: Encoder, tiny_bundle: Path) -> None:
+    store = open_store(str(tmp_path))
+    with pytest.raises(NaruError, match=r"documents\.jsonl: no documents"):
+        index([], store, encoder, plan(tiny_bundle), silent)
+    assert store.names() == []
+
+
+def test_a_bad_document_leaves_the_version_before(
+    tmp_path: Path, encoder: Encoder, tiny_bundle: Path
+) -> None:
+    store = open_store(str(tmp_path))
+    index(DOCUMENTS, store, encoder, plan(tiny_bundle), silent)
+
+    def broken() -> Iterator[Document]:
+        yield from DOCUMENTS[:10]
+        yield Document("bad", "카드\ud800")
+
+    with pytest.raises(NaruError, match=r"Document 'bad': .*surrogate"):
+        index(broken(), store, encoder, plan(tiny_bundle), silent)
+    with Searcher.open(store, "help") as searcher:
+        assert searcher.collection.count() == 300
+
+
+def test_a_killed_build_is_never_seen_and_the_next_one_works(
+    tmp_path: Path, encoder: Encoder, tiny_bundle: Path
+) -> None:
+    store = open_store(str(tmp_path / "store"))
+    index(DOCUMENTS[:50], store, encoder, plan(tiny_bundle), silent)
+    marker = tmp_path / "embedding"
+    program = textwrap.dedent(f"""
+        import pathlib, time
+        from indexer.build import Plan, index
+        from naru.documents import Document
+        from naru.encoder import Encoder
+        from naru.store import open_store
+
+        def progress(stage, done):
+            if stage == "embed":
+                pathlib.Path({str(marker)!r}).touch()
+                time.sleep(60)
+
+        documents = (Document(str(n), "카드 분실 신고 안내 " + str(n)) for n in range(2000))
+        bundle = {str(tiny_bundle)!r}
+        index(documents, open_store({str(tmp_path / "store")!r}), Encoder(bundle), Plan("help", "c", bundle), progress)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
+    while not marker.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with Searcher.open(store, "help") as searcher:
+        assert searcher.collection.count() == 50
+    index(DOCUMENTS, store, encoder, plan(tiny_bundle), silent)
+    with Searcher.open(store, "help") as searcher:
+        assert searcher.collection.count() == 300
+
+
+def test_the_background_is_the_mean_and_deviation_of_the_cosines_between_passages() -> None:
+    vectors = np.random.default_rng(3).normal(size=(40, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    sample = Reservoir(1000)
+    for vector in vectors:
+        sample.offer(vector)
+    cosines = [float(vectors[i] @ vectors[j]) for i in range(40) for j in range(i)]
+    background = sample.background()
+    assert background.mean == pytest.approx(np.mean(cosines), abs=1e-6)
+    assert background.deviation == pytest.approx(np.std(cosines), abs=1e-6)
+
+
+def test_a_reservoir_keeps_a_fair_sample_of_its_size() -> None:
+    kept: list[int] = []
+    for run in range(200):
+        sample = Reservoir(10)
+        sample._random.seed(run)
+        for number in range(100):
+            sample.offer(np.array([number], np.float32))
+        kept += [int(vector[0]) for vector in sample._vectors]
+    assert len(kept) == 2000
+    assert abs(np.mean(kept) - 49.5) < 3
