@@ -12,9 +12,15 @@ from naru.errors import NaruError
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m finetune", description="Train an encoder by a recipe.")
     parser.add_argument("recipe", help="a TOML file, or the name of a shipped recipe (naru-mini)")
-    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and what the recipe watches")
-    parser.add_argument("--start", type=Path, required=True, help="model folder whose body training starts from")
-    parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints, latest/ and final/")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with train/ and what the recipe watches"
+    )
+    parser.add_argument(
+        "--start", type=Path, required=True, help="model folder whose body training starts from"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for checkpoints, latest/ and final/"
+    )
     parser.add_argument("--max-minutes", type=float, help="stop (resumably) when this time is over")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --output")
     options = parser.parse_args()

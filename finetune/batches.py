@@ -34,8 +34,10 @@ class LikeLength(DefaultBatchSampler):
     ) -> None:
         super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
         labels = set(valid_label_columns or [])
-        texts = [dataset.data.column(c) for c in dataset.column_names if c not in labels | {"dataset_name"}]
-        self.lengths = sum(np.asarray(pc.utf8_length(column)) for column in texts[1:2])
+        texts = [dataset.data.column(c) for c in dataset.column_names if c not in labels]
+        self.lengths = np.asarray(
+            pc.utf8_length(texts[1])
+        )  # documents: the longer side, and most of the work
         self.texts = [[hash(text) for text in column.to_pylist()] for column in texts]
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.losses import CoSENTLoss, CosineSimilarityLoss, MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.losses import (
+    CoSENTLoss,
+    CosineSimilarityLoss,
+    MultipleNegativesRankingLoss,
+)
 from torch import nn
 
 from finetune.recipe import Source

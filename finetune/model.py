@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,8 +24,8 @@ from naru.errors import NaruError
 KOREAN_TEXTS = 150_000  # paragraphs that tell which tokens keep company (latent semantic analysis)
 
 
-def start_model(recipe: Recipe, data: Path, start: Path, folder: Path) -> SentenceTransformer:
-    """Make the untrained encoder in `folder` and load it: mean pooling, L2 normalisation, `max_length` tokens.
+def start_model(recipe: Recipe, data: Path, start: Path, folder: Path) -> None:
+    """Make the body of the untrained encoder, with its tokenizer, in `folder`.
 
     `start` is a BERT-like encoder with a WordPiece vocabulary. Raises NaruError when it is not there.
     """
@@ -32,7 +33,7 @@ def start_model(recipe: Recipe, data: Path, start: Path, folder: Path) -> Senten
         raise NaruError(f"No model in {start}: config.json is missing. Give a model folder with --start.")
     tokenizer = train_tokenizer(texts_of(data, recipe.vocabulary), recipe.vocabulary.size)
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    fast = BertTokenizerFast(
+    fast: Any = cast(Any, BertTokenizerFast)(
         tokenizer_object=tokenizer,
         model_max_length=recipe.body.max_length,
         **dict(zip(names, SPECIAL, strict=True)),
@@ -41,8 +42,8 @@ def start_model(recipe: Recipe, data: Path, start: Path, folder: Path) -> Senten
 
     config = AutoConfig.from_pretrained(start)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0  # one pass over much weak data
-    body = AutoModel.from_pretrained(start, config=config, add_pooling_layer=False, dtype=torch.float32)
-    old = AutoTokenizer.from_pretrained(start)
+    body = AutoModel.from_pretrained(start, config=config, dtype=torch.float32)
+    old = cast(Any, AutoTokenizer).from_pretrained(start)
     old_weights = body.get_input_embeddings().weight.detach().numpy()
     weights = new_embeddings(recipe, data, tokenizer, old.backend_tokenizer, old_weights)
     body.resize_token_embeddings(len(weights), mean_resizing=False)
@@ -50,7 +51,6 @@ def start_model(recipe: Recipe, data: Path, start: Path, folder: Path) -> Senten
         body.get_input_embeddings().weight.copy_(torch.from_numpy(weights))
     body.config.pad_token_id = tokenizer.token_to_id("[PAD]")
     body.save_pretrained(folder)
-    return assemble(folder, recipe.body.max_length)
 
 
 def assemble(folder: Path, max_length: int) -> SentenceTransformer:
@@ -58,19 +58,41 @@ def assemble(folder: Path, max_length: int) -> SentenceTransformer:
 
     Attention is the plain one: on CPU the backward pass of the fused kernel takes three times as long.
     """
-    body = Transformer(
-        str(folder), max_seq_length=max_length, model_kwargs={"attn_implementation": "eager"}
-    )
+    body = Transformer(str(folder), max_seq_length=max_length, model_kwargs={"attn_implementation": "eager"})
     pooling = Pooling(body.get_embedding_dimension(), pooling_mode="mean")
-    return SentenceTransformer(modules=[body, pooling, Normalize()], device="cpu")
+    model: SentenceTransformer = SentenceTransformer(modules=[body, pooling, Normalize()], device="cpu")
+    return model
 
 
-def new_embeddings(
-    recipe: Recipe, data: Path, new: Tokenizer, old: Tokenizer, old_weights: Floats
-) -> Floats:
+def run_in_bf16(model: SentenceTransformer) -> None:
+    """Run the body, and only the body, in bf16: pooling, cosines and losses stay float32.
+
+    Embeddings and attention mask hand over bf16, or residual stream and attention would be float32 and their sums
+    and casts cost a third of a step; at the end the token vectors are float32 again.
+    """
+
+    def narrow_mask(_module: Any, inputs: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return inputs, {**options, "attention_mask": options["attention_mask"].to(torch.bfloat16)}
+
+    body: Any = model[0].model
+    body.embeddings.register_forward_hook(lambda _module, _inputs, output: output.to(torch.bfloat16))
+    body.encoder.register_forward_pre_hook(narrow_mask, with_kwargs=True)
+    forward = torch.autocast("cpu", torch.bfloat16)(body.forward)
+
+    def widened(*inputs: Any, **options: Any) -> Any:
+        output = forward(*inputs, **options)
+        output["last_hidden_state"] = output["last_hidden_state"].float()
+        return output
+
+    body.forward = widened
+
+
+def new_embeddings(recipe: Recipe, data: Path, new: Tokenizer, old: Tokenizer, old_weights: Floats) -> Floats:
     """Start embeddings of the new vocabulary: aligned through parallel text, or random but for shared tokens."""
     vocabulary, old_vocabulary = new.get_vocab(), old.get_vocab()
-    shared = {number: old_vocabulary[token] for token, number in vocabulary.items() if token in old_vocabulary}
+    shared = {
+        number: old_vocabulary[token] for token, number in vocabulary.items() if token in old_vocabulary
+    }
     if not recipe.body.align:
         rng = np.random.default_rng(recipe.seed)
         made: Floats = rng.normal(

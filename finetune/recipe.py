@@ -101,8 +101,7 @@ def load(path: str | Path) -> Recipe:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise NaruError(f"{path}: not TOML: {error}") from error
-    recipe = _build(Recipe, table, where="")
-    assert isinstance(recipe, Recipe)
+    recipe: Recipe = _build(Recipe, table, where="")
     return recipe
 
 
@@ -120,7 +119,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         for name, field in known.items():
             if name not in value and field.default is MISSING:
                 raise NaruError(f"Recipe key {_join(where, name)!r} is missing, and has no default.")
-        return kind(**{key: _build(types_of[key], item, _join(where, key)) for key, item in value.items()})
+        made: Any = kind
+        return made(**{key: _build(types_of[key], item, _join(where, key)) for key, item in value.items()})
     if origin is list:
         if not isinstance(value, list):
             raise NaruError(f"Recipe key {where!r}: expected a list, got {value!r}.")

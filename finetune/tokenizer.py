@@ -23,9 +23,7 @@ LONGEST_WORD = 200  # characters; people leave out spaces, and a longer run beco
 
 def train_tokenizer(texts: Iterator[str], size: int) -> Tokenizer:
     """A WordPiece tokenizer of at most `size` entries, `[CLS] text [SEP]`, normalised by NFKC and lower case."""
-    tokenizer = Tokenizer(
-        WordPiece(unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)  # type: ignore[call-arg]
-    )
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD))
     clean = BertNormalizer(clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=True)
     tokenizer.normalizer = Sequence([NFKC(), clean])
     tokenizer.pre_tokenizer = BertPreTokenizer()

@@ -3,15 +3,14 @@
     python -m finetune naru-mini --data DATA --start MODEL --output RUN [--max-minutes 60] [--resume]
 
 DATA holds `train/` and what the recipe watches; MODEL is the folder the body comes from; RUN gets `checkpoints/`,
-`latest/` (a usable model after every save), `log.jsonl` (losses and figures) and in the end `final/`.
+`latest/` (a usable model after every save), `log.jsonl` (losses and figures) and in the end `final/`. On a machine
+that gives free memory back to its host, keep it: GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=
+17179869184:glibc.malloc.mmap_threshold=4294967296 (first touches made steps five times slower).
 """
 
 from __future__ import annotations
 
 import functools
-import json
-import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +18,15 @@ from typing import Any
 
 import torch
 from datasets import DatasetDict
-from sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
-)
-from transformers import TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
+from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from transformers import PrinterCallback
 
 from finetune.batches import Collate, LikeLength, Weighted
 from finetune.card import write_card
 from finetune.data import read_source
+from finetune.journal import Journal, save_whole
 from finetune.losses import loss_for
-from finetune.model import assemble, start_model
+from finetune.model import assemble, run_in_bf16, start_model
 from finetune.recipe import Recipe
 from finetune.watch import Watcher
 from naru.errors import NaruError
@@ -68,7 +63,7 @@ def train(
     began = time.monotonic()
     begun = output / "start"
     checkpoints = output / "checkpoints"
-    checkpoint = get_last_checkpoint(str(checkpoints)) if resume and checkpoints.is_dir() else None
+    checkpoint = last_checkpoint(checkpoints) if resume else None
     if resume and checkpoint is None:
         raise NaruError(f"Nothing to resume: no checkpoint in {checkpoints}. Leave out --resume to begin.")
     if not resume and checkpoints.is_dir():
@@ -78,24 +73,24 @@ def train(
 
     sources = {source.name: read_source(source, data / "train", recipe.seed) for source in recipe.data}
     watcher = Watcher(recipe.watch, data)
-    if resume:
-        model = assemble(begun, recipe.body.max_length)
-    else:
-        model = start_model(recipe, data / "train", start, begun)
+    if not resume:
+        start_model(recipe, data / "train", start, begun)
+    model = assemble(begun, recipe.body.max_length)
     if recipe.training.bf16:
         run_in_bf16(model)
     losses = {s.name: loss_for(s, sources[s.name].column_names, model) for s in recipe.data}
 
     journal = Journal(output, model, began, max_minutes)
-    trainer = SentenceTransformerTrainer(
+    trainer: Any = SentenceTransformerTrainer(
         model=model,
         args=arguments(recipe, checkpoints),
         train_dataset=DatasetDict(sources),
         loss=losses,
         evaluator=watcher,
-        data_collator=Collate(model.tokenizer, lengths(recipe)),  # type: ignore[arg-type]
+        data_collator=Collate(model.tokenizer, lengths(recipe)),
         callbacks=[journal],
     )
+    trainer.remove_callback(PrinterCallback)  # the journal prints, with the minutes
     before = journal.first_figures() if resume else trainer.evaluate()
     trainer.train(resume_from_checkpoint=checkpoint)
     after = trainer.evaluate()
@@ -155,67 +150,10 @@ def lengths(recipe: Recipe) -> dict[str, dict[str, int]]:
     return table
 
 
-def run_in_bf16(model: SentenceTransformer) -> None:
-    """Run the body, and only the body, in bf16: pooling, cosines and losses stay float32.
-
-    Embeddings and attention mask hand over bf16, or residual stream and attention would be float32 and their sums
-    and casts cost a third of a step; at the end the token vectors are float32 again.
-    """
-
-    def narrow_mask(_module: Any, inputs: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return inputs, {**options, "attention_mask": options["attention_mask"].to(torch.bfloat16)}
-
-    body = model[0].model
-    body.embeddings.register_forward_hook(lambda _module, _inputs, output: output.to(torch.bfloat16))
-    body.encoder.register_forward_pre_hook(narrow_mask, with_kwargs=True)
-    forward = torch.autocast("cpu", torch.bfloat16)(body.forward)
-
-    def widened(*inputs: Any, **options: Any) -> Any:
-        output = forward(*inputs, **options)
-        output["last_hidden_state"] = output["last_hidden_state"].float()
-        return output
-
-    body.forward = widened
-
-
-class Journal(TrainerCallback):
-    """Writes every logged figure to `log.jsonl`, a usable model to `latest/` at each save, and watches the clock."""
-
-    def __init__(
-        self, output: Path, model: SentenceTransformer, began: float, max_minutes: float | None
-    ) -> None:
-        self.output, self.model, self.began = output, model, began
-        self.deadline = None if max_minutes is None else began + 60 * max_minutes
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        minutes = round((time.monotonic() - self.began) / 60, 2)
-        line = json.dumps({"step": state.global_step, "minutes": minutes, **(logs or {})}, ensure_ascii=False)
-        with (self.output / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        print(line, flush=True)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.deadline is not None and time.monotonic() > self.deadline:
-            control.should_save = control.should_training_stop = True
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        save_whole(self.model, self.output / "latest")
-
-    def first_figures(self) -> dict[str, float]:
-        """The figures before the first step, as the log of the run holds them."""
-        for line in (self.output / "log.jsonl").read_text(encoding="utf-8").splitlines():
-            entry: dict[str, float] = json.loads(line)
-            if entry["step"] == 0 and any(key.startswith("eval_") for key in entry):
-                return entry
-        return {}
-
-
-def save_whole(model: SentenceTransformer, folder: Path) -> None:
-    """Save a model so that its folder is at every moment absent or whole."""
-    fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
-    model.save_pretrained(str(fresh), create_model_card=False)
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
+def last_checkpoint(folder: Path) -> str | None:
+    """The checkpoint of the highest step in a run's folder, None where there is none."""
+    steps = {int(path.name.rpartition("-")[2]): path for path in folder.glob("checkpoint-*")}
+    return str(steps[max(steps)]) if steps else None
 
 
 def figures(logged: dict[str, float]) -> dict[str, float]:

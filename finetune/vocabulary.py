@@ -62,7 +62,9 @@ def start_embeddings(
         anchors = np.flatnonzero(known & (np.linalg.norm(space, axis=1) > 0))
         for part in np.array_split(unknown, max(1, len(unknown) // 2000)):
             closeness = space[part] @ space[anchors].T
-            best = np.argpartition(-closeness, min(NEIGHBOURS, closeness.shape[1] - 1), axis=1)[:, :NEIGHBOURS]
+            best = np.argpartition(-closeness, min(NEIGHBOURS, closeness.shape[1] - 1), axis=1)[
+                :, :NEIGHBOURS
+            ]
             share = np.maximum(np.take_along_axis(closeness, best, axis=1), 0) ** 2
             meaning[part] = normalize(np.einsum("nk,nkd->nd", share, meaning[anchors[best]]))
 

@@ -1,0 +1,243 @@
+"""The `naru` command as it is typed: what it prints, what it refuses, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from naru.store import open_store
+
+RECORDS = [
+    {
+        "id": "card-1",
+        "title": "카드 분실 신고",
+        "text": "지갑째 카드를 잃어버렸다면 1500-0799로 바로 신고하세요.",
+        "area": "카드",
+    },
+    {
+        "id": "move-1",
+        "title": "전입신고 기한",
+        "text": "이사한 날부터 14일 안에 주민센터에 신고합니다.",
+        "area": "주민등록",
+    },
+    {
+        "id": "pass-1",
+        "title": "여권 수수료",
+        "text": "복수여권 10년은 50,000원이고 사진 한 장이 필요합니다.",
+        "area": "여권",
+    },
+]
+
+
+class Shell:
+    """Runs naru in a folder, with nothing of the caller's settings."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(
+        self, *arguments: str, status: int = 0, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("NARU__")}
+        done = subprocess.run(
+            [sys.executable, "-m", "naru", *arguments],
+            cwd=self.folder,
+            env={**kept, "COLUMNS": "120", **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json").stdout)
+
+
+def write(path: Path, records: list[dict[str, object]]) -> str:
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
+    return path.name
+
+
+@pytest.fixture
+def naru(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Shell:
+    """A folder with a store that holds one collection, `help`."""
+    shell = Shell(tmp_path_factory.mktemp("indexed"))
+    corpus = write(shell.folder / "corpus.jsonl", RECORDS)
+    shell("index", corpus, "--collection", "help", "--encoder", str(tiny_bundle))
+    return shell
+
+
+def test_index_reports_what_it_did(naru: Shell, tiny_bundle: Path) -> None:
+    corpus = write(naru.folder / "corpus.jsonl", RECORDS)
+    said = naru.json(
+        "index", corpus, "--collection", "help", "--encoder", str(tiny_bundle), "--store", "elsewhere"
+    )
+    assert said["provenance"]["passages"] == 3
+    assert said["rejected"] == 0
+    assert open_store(str(naru.folder / "elsewhere")).names() == ["help"]
+
+
+def test_search_shows_rank_title_probability_and_words(indexed: Shell) -> None:
+    said = indexed("search", "카드 잃어버렸어요", "--mode", "lexical")
+    assert "1. " in said.stdout
+    assert "카드 분실 신고" in said.stdout
+    assert "%" in said.stdout
+    assert "prior" in said.stderr
+
+
+def test_search_prints_json_for_programs(indexed: Shell) -> None:
+    answer = indexed.json("search", "카드 잃어버렸어요", "--limit", "2")
+    assert answer["hits"][0]["id"] == "card-1"
+    assert answer["calibrated"] is False
+    assert 0 <= answer["hits"][0]["probability"] <= 1
+
+
+def test_evaluate_prints_the_measures_of_each_mode_and_writes_runs(indexed: Shell) -> None:
+    beir = indexed.folder / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    write(
+        beir / "queries.jsonl",
+        [{"_id": "q1", "text": "카드 잃어버렸어요"}, {"_id": "q2", "text": "비행기 표"}],
+    )
+    (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tcard-1\t1\nq2\tpass-1\t0\n")
+    said = indexed.json("evaluate", "beir", "--split", "test", "--run-file", "run.trec")
+    assert said["queries"] == 1
+    assert said["no_answer"] == 1
+    assert set(said["modes"]) == {"hybrid", "semantic", "lexical"}
+    assert said["modes"]["lexical"]["nDCG@10"] == 1.0
+    assert (indexed.folder / "run.lexical.trec").read_text().startswith("q1\tQ0\tcard-1\t1\t")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param("", "no records", id="empty file"),
+        pytest.param('{"id": "a", "text": "가"}\nnot json\n', "bad.jsonl:2: ", id="not JSON"),
+        pytest.param('{"id": "a"}\n', "bad.jsonl:1: ", id="no text"),
+        pytest.param(
+            '{"id": "a", "text": "가"}\n{"id": "a", "text": "나"}\n', "bad.jsonl:2: ", id="the same id twice"
+        ),
+        pytest.param('{"id": "a", "text": "\\ud800"}\n', "bad.jsonl:1: ", id="lone surrogate"),
+    ],
+)
+def test_a_bad_corpus_is_named_and_nothing_is_published(
+    naru: Shell, tiny_bundle: Path, content: str, message: str
+) -> None:
+    (naru.folder / "bad.jsonl").write_text(content, "utf-8")
+    said = naru("index", "bad.jsonl", "--collection", "help", "--encoder", str(tiny_bundle), status=1)
+    assert message in said.stderr
+    assert open_store(str(naru.folder / "naru-data")).names() == []
+
+
+def test_bad_rows_can_be_skipped_and_are_kept_apart(naru: Shell, tiny_bundle: Path) -> None:
+    (naru.folder / "bad.jsonl").write_text(
+        '{"id": "a", "text": "카드"}\nnot json\n{"id": "b", "text": "여권"}\n', "utf-8"
+    )
+    said = naru.json(
+        "index", "bad.jsonl", "--collection", "help", "--encoder", str(tiny_bundle), "--skip-bad-rows"
+    )
+    assert (said["provenance"]["passages"], said["rejected"]) == (2, 1)
+    rejected = json.loads((naru.folder / "rejects.jsonl").read_text("utf-8"))
+    assert rejected["line"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["search", ""], 1, "query is empty"),
+        (["search", "카드", "--collection", "nope"], 1, "No collection 'nope'"),
+        (["search", "카드", "--cutoff", "1.5"], 1, "between 0 and 1"),
+        (["search", "카드", "--limit", "0"], 2, "--limit"),
+        (["search", "카드", "--mode", "fuzzy"], 2, "fuzzy"),
+        (["search", "카드", "--store", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9 cannot be reached"),
+        (["evaluate", "nowhere", "--split", "test"], 1, "nowhere"),
+        (["index", "nowhere.jsonl", "--collection", "x"], 1, "nowhere.jsonl: no such file"),
+        (["index", "corpus.jsonl", "--collection", "a/b", "--encoder", "TINY"], 1, "a/b"),
+        (["index", "corpus.jsonl", "--collection", "x", "--encoder", "nowhere"], 1, "naru export"),
+        (["serve", "--port", "70000"], 2, "--port"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_wrong_use_is_told_in_one_message(
+    indexed: Shell, tiny_bundle: Path, arguments: list[str], status: int, message: str
+) -> None:
+    given = [str(tiny_bundle) if argument == "TINY" else argument for argument in arguments]
+    assert message in indexed(*given, status=status).stderr
+
+
+def test_wrong_settings_are_named(indexed: Shell) -> None:
+    said = indexed("serve", status=1, NARU__SERVICE__PORT="many", NARU__SERVICE__POTR="1")
+    assert "service.port = 'many'" in said.stderr
+    assert "service.potr" in said.stderr
+
+
+def test_settings_come_from_flags_over_environment_over_file(indexed: Shell, tmp_path: Path) -> None:
+    (tmp_path / "naru.toml").write_text('[store]\nlocation = "of-the-file"\n')
+    shell = Shell(tmp_path)
+    assert "of-the-file" in shell("search", "카드", status=1).stderr
+    assert "of-the-shell" in shell("search", "카드", status=1, NARU__STORE__LOCATION="of-the-shell").stderr
+    flag = shell("search", "카드", "--store", "of-the-flag", status=1, NARU__STORE__LOCATION="of-the-shell")
+    assert "of-the-flag" in flag.stderr
+
+
+def test_a_port_in_use_is_named_with_the_way_out(indexed: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = indexed("serve", "--port", port, status=1)
+    assert f"127.0.0.1:{port}" in said.stderr
+    assert "--port" in said.stderr
+
+
+@pytest.fixture
+def serving(indexed: Shell) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "naru", "serve", "--port", "0"],
+        cwd=indexed.folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "http://127.0.0.1:" in process.stdout.readline()
+    yield process
+    process.terminate()
+    assert process.wait(30) == 0
+    process.stdout.close()
+
+
+def test_a_store_that_a_service_holds_is_refused_with_its_process(
+    indexed: Shell, serving: subprocess.Popen[str]
+) -> None:
+    said = indexed("search", "카드", status=1)
+    assert str(serving.pid) in said.stderr
+    assert "HTTP" in said.stderr
+
+
+def test_the_running_service_has_loaded_no_training_library(serving: subprocess.Popen[str]) -> None:
+    time.sleep(0.1)
+    mapped = Path(f"/proc/{serving.pid}/maps").read_text()
+    assert "onnxruntime" in mapped
+    assert "/torch/" not in mapped
+    assert "/transformers/" not in mapped
+
+
+def test_version_and_help(naru: Shell) -> None:
+    assert naru("--version").stdout.startswith("naru ")
+    for command in ("index", "search", "serve", "evaluate", "export", "demo"):
+        assert command in naru("--help").stdout
+        assert "--help" in naru(command, "--help").stdout
