@@ -135,12 +135,13 @@ class Collate:
             if column in self.valid_label_columns:
                 batch["label"] = torch.tensor(values)
             elif column != "dataset_name":
+                limit = self.lengths[source][column]
                 tokens = self.tokenize(
                     values,
                     padding=True,
                     truncation=True,
-                    max_length=self.lengths[source][column],
-                    pad_to_multiple_of=ROUND,
+                    max_length=limit,
+                    pad_to_multiple_of=ROUND if limit % ROUND == 0 else None,  # transformers refuses others
                     return_tensors="pt",
                 )
                 batch.update({f"{column}_{key}": tensor for key, tensor in tokens.items()})

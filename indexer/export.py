@@ -14,16 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from naru.encoder import (
-    DESCRIPTION,
-    TOKENIZER,
-    Encoder,
-    EncoderInfo,
-    Parity,
-    Vectors,
-    fingerprint,
-    write_description,
-)
+from naru.bundle import DESCRIPTION, TOKENIZER, EncoderInfo, Parity, fingerprint, write_description
+from naru.encoder import Encoder, Vectors
 from naru.errors import NaruError
 
 try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from naru.encoder import Parity, Vectors
+from naru.bundle import Parity
+from naru.encoder import Vectors
 
 SENTENCES = (
     "카드를 잃어버렸는데 어떻게 신고하나요?",

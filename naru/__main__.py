@@ -9,11 +9,10 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -138,7 +137,7 @@ def search(
     with _searcher(store, collection, encoder) as searcher:
         answer = searcher.search(query, mode=mode.value, limit=limit, cutoff=cutoff)
         if as_json:
-            typer.echo(json.dumps(_answer_json(answer), ensure_ascii=False))
+            typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
         else:
             _show(answer, searcher)
 
@@ -224,7 +223,7 @@ def export(
     )
     info = export_model(model, bundle, precision=tuple(precision.split(",")), overrides=overrides)
     if as_json:
-        typer.echo(json.dumps(asdict(info), ensure_ascii=False))
+        typer.echo(json.dumps(info.to_json(), ensure_ascii=False))
         return
     terminal.out.print(f"Exported {info.name}, {info.dimension} dimensions, to {bundle}", soft_wrap=True)
     terminal.out.print(
@@ -361,30 +360,6 @@ def _show(answer: Answer, searcher: Searcher) -> None:
         terminal.note(note)
     state = "calibrated" if answer.calibrated else "not calibrated: probabilities are a prior"
     terminal.note(f"{answer.mode}, {answer.milliseconds:.0f} ms, {state}")
-
-
-def _answer_json(answer: Answer) -> dict[str, Any]:
-    return {
-        "query": answer.query,
-        "mode": answer.mode,
-        "calibrated": answer.calibrated,
-        "hits": [
-            {
-                "rank": hit.rank,
-                "id": hit.passage.id,
-                "title": hit.passage.title,
-                "text": hit.passage.text,
-                "metadata": dict(hit.passage.metadata),
-                "probability": hit.probability,
-                "logit": hit.logit,
-                "semantic": hit.semantic,
-                "lexical": hit.lexical,
-            }
-            for hit in answer.hits
-        ],
-        "notes": list(answer.notes),
-        "milliseconds": answer.milliseconds,
-    }
 
 
 def _lines(path: Path | None) -> tuple[str, ...]:

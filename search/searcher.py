@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from naru.bm25 import Terms, query_vector
 from naru.documents import Hit
@@ -40,6 +40,31 @@ class Answer:
     tokens: tuple[Token, ...]
     notes: tuple[str, ...]
     milliseconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for programs: what `naru search --json` prints."""
+        hits = [
+            {
+                "rank": hit.rank,
+                "id": hit.passage.id,
+                "title": hit.passage.title,
+                "text": hit.passage.text,
+                "metadata": dict(hit.passage.metadata),
+                "probability": hit.probability,
+                "logit": hit.logit,
+                "semantic": hit.semantic,
+                "lexical": hit.lexical,
+            }
+            for hit in self.hits
+        ]
+        return {
+            "query": self.query,
+            "mode": self.mode,
+            "calibrated": self.calibrated,
+            "hits": hits,
+            "notes": list(self.notes),
+            "milliseconds": self.milliseconds,
+        }
 
 
 class Searcher:

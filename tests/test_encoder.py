@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from indexer.parity import SENTENCES
 from naru import encoder as encoding
-from naru.encoder import Encoder, EncoderInfo, open_encoder
+from naru.bundle import EncoderInfo
+from naru.encoder import Encoder, open_encoder
 from naru.errors import NaruError
 
 LONG = " ".join(SENTENCES)

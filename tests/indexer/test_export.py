@@ -21,7 +21,8 @@ from indexer import int8
 from indexer.export import Overrides, export
 from indexer.parity import SENTENCES, parity
 from indexer.presets import PRESETS, preset_of
-from naru.encoder import Encoder, EncoderInfo
+from naru.bundle import EncoderInfo
+from naru.encoder import Encoder
 from naru.errors import NaruError
 
 MakeModel = Callable[..., Path]

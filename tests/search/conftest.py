@@ -19,8 +19,9 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from indexer.build import Plan, index
+from naru.bundle import EncoderInfo, Parity, fingerprint, write_description
 from naru.documents import Document
-from naru.encoder import Encoder, EncoderInfo, Parity, fingerprint, write_description
+from naru.encoder import Encoder
 from naru.settings import ServiceSettings
 from naru.store import Store, open_store
 from search.catalog import Catalog

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from naru.encoder import EncoderInfo, fingerprint, write_description
+from naru.bundle import EncoderInfo, fingerprint, write_description
 from naru.errors import NaruError
 from naru.settings import ServiceSettings
 from naru.store import open_store

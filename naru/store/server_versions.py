@@ -1,0 +1,61 @@
+"""The versions of a collection on a Qdrant server: their names, the alias that points at one, what each is.
+
+A version is the Qdrant collection NAME__v<time>-<random>; the alias NAME points at the published one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from qdrant_client import QdrantClient, models
+
+from naru.store.connection import ATTEMPTS, Connection
+
+STAMP = "%Y%m%dT%H%M%S"
+_ABANDONED = timedelta(days=1)
+"""A build this old without a manifest has died: nobody else may be building for that long."""
+_ABOUT = UUID("0d0c7b9e-3a6f-5a57-8f0e-6e6172752122")
+
+
+def about_id(part: int) -> UUID:
+    return uuid5(_ABOUT, str(part))
+
+
+def about(connection: Connection, version: str) -> dict[str, Any] | None:
+    records = retrieve(connection, version, [str(about_id(0))], ["about"])
+    return json.loads(records[0].payload["about"]) if records and records[0].payload else None
+
+
+def retrieve(connection: Connection, version: str, ids: list[str], fields: list[str]) -> list[models.Record]:
+    return connection.ask(
+        lambda client: client.retrieve(version, list(ids), with_payload=fields, with_vectors=False)
+    )
+
+
+def alias_map(client: QdrantClient) -> dict[str, str]:
+    return {alias.alias_name: alias.collection_name for alias in client.get_aliases().aliases}
+
+
+def aliases(connection: Connection) -> dict[str, str]:
+    return connection.ask(alias_map)
+
+
+def is_version(name: str, collection: str) -> bool:
+    return re.fullmatch(rf"{re.escape(name)}__v\d{{8}}T\d{{6}}-[0-9a-f]{{6}}", collection) is not None
+
+
+def sweep(connection: Connection, name: str, keep: tuple[str | None, ...]) -> None:
+    """Delete the collection's versions but for those to keep and for builds that may be alive."""
+    there = connection.ask(lambda client: client.get_collections().collections)
+    for version in (one.name for one in there if is_version(name, one.name) and one.name not in keep):
+        begun = datetime.strptime(version.removeprefix(f"{name}__v")[:15], STAMP).replace(tzinfo=UTC)
+        if datetime.now(UTC) - begun > _ABANDONED or about(connection, version) is not None:
+            drop(connection, version)
+
+
+def drop(connection: Connection, version: str, attempts: int = ATTEMPTS) -> None:
+    connection.ask(lambda client: client.delete_collection(version), attempts)
