@@ -6,7 +6,13 @@ from pathlib import Path
 from finetune.recipe import Vocabulary
 from finetune.tokenizer import syllables, texts_of, train_tokenizer
 
-TEXTS = ["나루터에 배가 닿는다", "Wi-Fi 비밀번호를 바꾸는 방법", "ＡＢＣ 카드 분실 신고", "나루에 배"] * 20
+TEXTS = [
+    "나루터에 배가, 닿는다",
+    "터에배가닿는다나루",
+    "Wi-Fi 비밀번호를 바꾸는 방법",
+    "ＡＢＣ 카드 분실 신고",
+    "나루에 배",
+] * 20
 
 
 def test_composed_decomposed_full_width_and_upper_case_meet() -> None:
@@ -36,7 +42,8 @@ def test_a_long_run_without_spaces_is_spelt_and_not_unknown() -> None:
 
 def test_the_syllables_people_type_are_all_there() -> None:
     assert len(syllables()) == 2350
-    assert {"가", "뷁", "힝"} <= set(syllables())
+    assert {"가", "힝"} <= set(syllables())
+    assert "똠" not in syllables()  # KS X 1001 famously lacks it
 
 
 def test_texts_stop_at_the_characters_asked_for(data: Path) -> None:
