@@ -131,11 +131,17 @@ def search(
     mode: Annotated[Mode, typer.Option(help="Both channels, meaning only, or words only.")] = Mode.hybrid,
     limit: Annotated[int, typer.Option(min=1, help="How many passages to show.")] = 5,
     cutoff: Annotated[float | None, typer.Option(help="Show nothing below this probability.")] = None,
+    filter: Annotated[
+        str | None, typer.Option(help='Conditions as JSON: {"field": "category", "equals": "카드"}.')
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Search a collection."""
+    from search.conditions import read_filter
+
+    allowed = None if filter is None else read_filter(filter)
     with _searcher(store, collection, encoder) as searcher:
-        answer = searcher.search(query, mode=mode.value, limit=limit, cutoff=cutoff)
+        answer = searcher.search(query, mode=mode.value, limit=limit, filter=allowed, cutoff=cutoff)
         if as_json:
             typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
         else:

@@ -13,8 +13,19 @@ from datetime import datetime
 from math import isfinite
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
 
+from naru.errors import NaruError
 from naru.filters import And, AnyOf, Equals, Exists, Filter, Not, Or, Range
 
 DEEPEST = 8
@@ -158,3 +169,18 @@ def _parts(outer: dict[str, Any]) -> list[Any]:
 
 
 FilterIn = Annotated[AnyFilterIn, BeforeValidator(_bounded)]
+
+
+def read_filter(text: str) -> Filter:
+    """A filter from its JSON text. NaruError says which part is wrong."""
+    try:
+        return TypeAdapter[AnyFilterIn](FilterIn).validate_json(text).filter()
+    except ValidationError as error:
+        part = error.errors()[0]
+        place = ".".join(
+            str(step) for step in part["loc"] if step not in _KINDS or step in ("and", "or", "not")
+        )
+        raise NaruError(
+            f"filter {text}: {place + ': ' if place else ''}{part['msg']}. Expected JSON such as "
+            '{"field": "category", "equals": "카드"}.'
+        ) from None

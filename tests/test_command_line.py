@@ -108,6 +108,11 @@ def test_search_prints_json_for_programs(indexed: Shell) -> None:
     assert 0 <= answer["hits"][0]["probability"] <= 1
 
 
+def test_search_can_be_filtered(indexed: Shell) -> None:
+    only = '{"field": "area", "equals": "여권"}'
+    assert [hit["id"] for hit in indexed.json("search", "신고", "--filter", only)["hits"]] == ["pass-1"]
+
+
 def test_evaluate_prints_the_measures_of_each_mode_and_writes_runs(indexed: Shell) -> None:
     beir = indexed.folder / "beir"
     (beir / "qrels").mkdir(parents=True)
@@ -164,6 +169,8 @@ def test_bad_rows_can_be_skipped_and_are_kept_apart(naru: Shell, tiny_bundle: Pa
         (["search", "카드", "--collection", "nope"], 1, "No collection 'nope'"),
         (["search", "카드", "--cutoff", "1.5"], 1, "between 0 and 1"),
         (["search", "카드", "--limit", "0"], 2, "--limit"),
+        (["search", "카드", "--filter", '{"field": "area", "is": "여권"}'], 1, "exactly one of equals"),
+        (["search", "카드", "--filter", "area=여권"], 1, "Expected JSON"),
         (["search", "카드", "--mode", "fuzzy"], 2, "fuzzy"),
         (["search", "카드", "--store", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9 cannot be reached"),
         (["evaluate", "nowhere", "--split", "test"], 1, "nowhere"),
