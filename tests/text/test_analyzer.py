@@ -224,6 +224,18 @@ def test_long_repetitive_text_takes_no_exponential_time(analyzer: Analyzer, text
     assert isinstance(analyzer.query(text), dict)
 
 
+def test_a_long_text_is_cut_after_sentences_and_loses_nothing(analyzer: Analyzer) -> None:
+    sentence = "카드를 잃어버렸는데 어떻게 신고하나요? "
+    once = analyzer.document(sentence)["term"]
+    assert analyzer.document(sentence * 1000)["term"] == list(once) * 1000
+    original = sentence * 1000
+    last = [
+        token for token in analyzer.tokens(original) if token.namespace == "term" and token.text == "신고"
+    ][-1]
+    assert original[last.start : last.end] == "신고"
+    assert last.start > 20_000
+
+
 def test_fingerprint_follows_the_settings() -> None:
     assert Analyzer().fingerprint == Analyzer().fingerprint
     others = [
