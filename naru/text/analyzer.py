@@ -31,6 +31,7 @@ QUESTION_WORDS = frozenset(
     "무엇 무어 뭐 뭘 어디 언제 누구 얼마 얼마나 어떻 어떠 어떤 어떻게 무슨 왜 어느".split()
 )
 _GRAMMAR_TAGS = frozenset("EP EF EC ETN ETM VCP VCN XSV XSA VX".split())
+_LOOSE = re.compile("[ㄱ-ㅣ]")
 _EOJEOL = re.compile(r"\S+")
 _LETTERS = re.compile(r"[가-힣A-Za-z0-9一-鿿]")
 
@@ -150,10 +151,11 @@ def _by_namespace(tokens: Iterable[Token]) -> dict[str, list[str]]:
 
 def _mask(text: str, found: Sequence[patterns.Canonical]) -> str:
     """The text with blanks over what has a canonical form only, so that Mecab cannot cut across it."""
+    letters = list(text)
     for canonical in found:
         if canonical.whole:
-            text = text[: canonical.start] + " " * (canonical.end - canonical.start) + text[canonical.end :]
-    return re.sub("[ㄱ-ㅣ]", " ", text)
+            letters[canonical.start : canonical.end] = " " * (canonical.end - canonical.start)
+    return _LOOSE.sub(" ", "".join(letters))
 
 
 def _eojeols(text: str, morphemes: Sequence[Morpheme]) -> list[list[Morpheme]]:
