@@ -210,6 +210,7 @@ def export(
         str, typer.Option(help="Which graphs: fp32, int8, or both with a comma.")
     ] = "fp32,int8",
     name: Annotated[str | None, typer.Option(help="The encoder's name. [default: the model's]")] = None,
+    base_model: Annotated[str | None, typer.Option(help="[default: as the model card says]")] = None,
     licence: Annotated[str | None, typer.Option(help="[default: as the model card says]")] = None,
     max_length: Annotated[int | None, typer.Option(min=2, help="Tokens read. [default: the model's]")] = None,
     query_prefix: Annotated[str | None, typer.Option(help="[default: the model's]")] = None,
@@ -222,6 +223,7 @@ def export(
 
     overrides = Overrides(
         name=name,
+        base_model=base_model,
         licence=licence,
         max_length=max_length,
         query_prefix=query_prefix,
