@@ -2,10 +2,11 @@
 
     python -m benchmarks.prior --data ../shared/data
 
-Fits the logistic formula on the candidates that the engine returns for the calibrate/dev queries of all sets
-but one (each set counts alike) and measures nDCG@10 on the one left out, against lexical alone. Cosines are in
-deviations above each collection's background, as `naru/relevance.py` states its prior. The last row fits on
-all sets: that is the prior. Only calibrate/dev parts are read.
+Hybrid's direction (how much lexical for one unit of semantic) is the one whose least gain over lexical alone, in
+nDCG@10 over the sets, is greatest: a prior must not make any collection worse. The rule is checked by leaving each
+set out of the choice in turn. Scale and bias are then a logistic fit over all sets, each counting alike, so that
+the sigmoid is a probability of the candidates as the engine returns them. Cosines are in deviations above each
+collection's background, as `naru/relevance.py` states its prior. Only calibrate/dev parts are read.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from search import Searcher
 
 Floats = npt.NDArray[np.float64]
 CANDIDATES = 100
+RATIOS = range(20, 185, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,13 @@ class Candidates:
     relevant: npt.NDArray[np.bool_]
     relevant_in_all: npt.NDArray[np.int64]
 
-    def features(self, mode: str) -> Floats:
-        columns = {
-            "hybrid": [self.semantic, self.lexical],
-            "semantic": [self.semantic],
-            "lexical": [self.lexical],
-        }
-        return np.stack(columns[mode], axis=1)
+    def direction(self, mode: str, ratio: float) -> Floats:
+        """What a mode ranks by, up to scale and bias; `ratio` is lexical weight over semantic weight."""
+        return {
+            "hybrid": self.semantic + ratio * self.lexical,
+            "semantic": self.semantic,
+            "lexical": self.lexical,
+        }[mode]
 
     def ndcg(self, logits: Floats) -> float:
         """nDCG@10 of the candidates ranked by logit, over the queries that have an answer."""
@@ -87,20 +89,27 @@ def collect(searcher: Searcher, judged: JudgedSet) -> Candidates:
     return Candidates(judged.name, columns[0], columns[1], columns[2], columns[3].astype(bool), counts)
 
 
-def fit(sets: Sequence[Candidates], mode: str) -> Scores:
-    """The logistic weights over several sets, each counting alike."""
-    features = np.concatenate([one.features(mode) for one in sets])
+def gains(sets: Sequence[Candidates]) -> Floats:
+    """What each ratio of RATIOS gains over lexical alone, in nDCG@10: [ratios, sets]."""
+    lexical = np.array([one.ndcg(one.lexical) for one in sets])
+    return (
+        np.array([[one.ndcg(one.semantic + ratio * one.lexical) for one in sets] for ratio in RATIOS])
+        - lexical
+    )
+
+
+def fit(sets: Sequence[Candidates], mode: str, ratio: float) -> Scores:
+    """Scale and bias of a mode by logistic regression over several sets, each counting alike."""
+    values = np.concatenate([one.direction(mode, ratio) for one in sets])
     relevant = np.concatenate([one.relevant for one in sets])
     weights = np.concatenate([np.full(len(one.query), 1e4 / len(one.relevant_in_all)) for one in sets])
-    model = LogisticRegression(C=1e6, max_iter=1000).fit(features, relevant, weights)
-    found = iter(model.coef_[0].tolist())
-    semantic = next(found) if mode != "lexical" else None
-    lexical = next(found) if mode != "semantic" else None
-    return Scores(float(model.intercept_[0]), semantic, lexical)
-
-
-def logits(one: Candidates, scores: Scores) -> Floats:
-    return scores.bias + (scores.semantic or 0.0) * one.semantic + (scores.lexical or 0.0) * one.lexical
+    model = LogisticRegression(C=1e6, max_iter=1000).fit(values[:, None], relevant, weights)
+    scale, bias = float(model.coef_[0, 0]), float(model.intercept_[0])
+    return Scores(
+        bias,
+        None if mode == "lexical" else scale,
+        None if mode == "semantic" else scale * (ratio if mode == "hybrid" else 1.0),
+    )
 
 
 def main() -> None:
@@ -116,42 +125,26 @@ def main() -> None:
     for judged in judged_sets(given.data):
         with indexed(judged, given.encoder, store=given.store) as (searcher, _):
             sets.append(collect(searcher, judged))
+    gained = gains(sets)
+
+    print("| left out of the choice | ratio chosen | lexical | semantic | hybrid |\n|---|---|---|---|---|")
+    for place, left in enumerate(sets):
+        others = np.delete(gained, place, axis=1) if len(sets) > 1 else gained
+        ratio = RATIOS[int(others.min(axis=1).argmax())]
+        hybrid = left.ndcg(left.semantic + ratio * left.lexical)
         print(
-            f"{judged.name}: {len(sets[-1].query):,} candidates of {len(sets[-1].relevant_in_all):,} queries",
-            flush=True,
+            f"| {left.name} | {ratio} | {left.ndcg(left.lexical):.4f} | {left.ndcg(left.semantic):.4f} | {hybrid:.4f} |"
         )
 
-    print(f"\n{'left out':<14}{'lexical':>9}{'semantic':>10}{'hybrid':>9}   weights fitted on the others")
-    for left in sets:
-        others = [one for one in sets if one is not left]
-        prior = fit(others or sets, "hybrid")
-        print(
-            f"{left.name:<14}{left.ndcg(left.lexical):>9.4f}{left.ndcg(left.semantic):>10.4f}"
-            f"{left.ndcg(logits(left, prior)):>9.4f}   {_said(prior)}"
-        )
-    print("\nfitted on all:")
+    print("\n| ratio | " + " | ".join(one.name for one in sets) + " |\n|---|" + "---|" * len(sets))
+    for ratio, row in zip(RATIOS, gained, strict=True):
+        if ratio % 20 == 0:
+            print(f"| {ratio} | " + " | ".join(f"{gain:+.4f}" for gain in row) + " |")
+
+    ratio = RATIOS[int(gained.min(axis=1).argmax())]
+    print(f"\nChosen on all sets: ratio {ratio}")
     for mode in MODES:
-        print(f"  {mode:<9} {_said(fit(sets, mode))}")
-
-    prior = fit(sets, "hybrid")
-    print(
-        "\nnDCG@10 by lexical weight per unit of semantic weight (fitted on all: "
-        f"{(prior.lexical or 0) / (prior.semantic or 1):.1f})"
-    )
-    ratios = (4, 6, 8, 10, 12, 15, 20, 30, 50)
-    print(f"{'':<14}" + "".join(f"{ratio:>8}" for ratio in ratios))
-    for one in sets:
-        print(
-            f"{one.name:<14}"
-            + "".join(f"{one.ndcg(one.semantic + ratio * one.lexical):>8.4f}" for ratio in ratios)
-        )
-
-
-def _said(scores: Scores) -> str:
-    parts = [f"bias {scores.bias:.2f}"]
-    parts += [f"semantic {scores.semantic:.3f}"] if scores.semantic is not None else []
-    parts += [f"lexical {scores.lexical:.2f}"] if scores.lexical is not None else []
-    return ", ".join(parts)
+        print(f"  {mode:<9}{fit(sets, mode, ratio)}")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ hashes and versions are in `provenance.json`.
 |---|---|---|
 {figures}
 
+Retrieval figures are of a corner of each set (`watch` in the recipe caps queries and passages), so easier than the whole.
+
 ## Data and licences
 The weights are a work derived from the sources below; share-alike sources make them CC BY-SA 4.0.
 

@@ -61,6 +61,7 @@ def assemble(folder: Path, max_length: int) -> SentenceTransformer:
     body = Transformer(str(folder), max_seq_length=max_length, model_kwargs={"attn_implementation": "eager"})
     pooling = Pooling(body.get_embedding_dimension(), pooling_mode="mean")
     model: SentenceTransformer = SentenceTransformer(modules=[body, pooling, Normalize()], device="cpu")
+    model.model_card_data.generate_widget_examples = False  # the card is our own
     return model
 
 
