@@ -91,11 +91,11 @@ def collect(searcher: Searcher, judged: JudgedSet) -> Candidates:
 
 def gains(sets: Sequence[Candidates]) -> Floats:
     """What each ratio of RATIOS gains over lexical alone, in nDCG@10: [ratios, sets]."""
-    lexical = np.array([one.ndcg(one.lexical) for one in sets])
-    return (
-        np.array([[one.ndcg(one.semantic + ratio * one.lexical) for one in sets] for ratio in RATIOS])
-        - lexical
+    lexical: Floats = np.array([one.ndcg(one.lexical) for one in sets])
+    hybrid: Floats = np.array(
+        [[one.ndcg(one.semantic + ratio * one.lexical) for one in sets] for ratio in RATIOS]
     )
+    return hybrid - lexical
 
 
 def fit(sets: Sequence[Candidates], mode: str, ratio: float) -> Scores:

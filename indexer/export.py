@@ -22,10 +22,10 @@ try:
     import onnx
     import torch
     from huggingface_hub import ModelCard
-    from optimum.exporters.onnx import main_export  # type: ignore[import-untyped]
+    from optimum.exporters.onnx import main_export
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Transformer
-    from tokenizers import Tokenizer  # type: ignore[import-untyped]
+    from tokenizers import Tokenizer
     from torch.jit import TracerWarning  # type: ignore[attr-defined]
     from transformers import PreTrainedTokenizerFast
 

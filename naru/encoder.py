@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]
-from tokenizers import Encoding, Tokenizer  # type: ignore[import-untyped]
+import onnxruntime
+from tokenizers import Encoding, Tokenizer
 
 from naru.bundle import DESCRIPTION, TOKENIZER, EncoderInfo, fingerprint
 from naru.errors import NaruError
