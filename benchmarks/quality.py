@@ -38,8 +38,8 @@ def fused(runs: list[Run]) -> Run:
 
 def p_value(ours: Measured, theirs: Measured, name: str = "nDCG@10") -> tuple[float, float]:
     """Mean difference, and how often random signs give one as large (two-sided)."""
-    queries = list(ours.per_query)
-    difference = np.array([ours.per_query[query][name] - theirs.per_query[query][name] for query in queries])
+    mine, yours = ours.per_query[name], theirs.per_query[name]
+    difference = np.array([mine[query] - yours[query] for query in mine])
     signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(10_000, len(difference)))
     extreme = np.abs((signs * difference).mean(axis=1)) >= abs(difference.mean()) - 1e-12
     return float(difference.mean()), float((extreme.sum() + 1) / (len(extreme) + 1))

@@ -71,7 +71,7 @@ def test_the_demo_searches_and_serves_its_page(demo: subprocess.Popen[str]) -> N
             url = found.group()
             break
     text = "".join(printed)
-    assert "카드 분실" in text
+    assert "현금영수증 신청" in text
     assert len(re.findall(r"^ *1\. ", text, re.MULTILINE)) == 3
     page = httpx.get(url)
     assert page.status_code == 200
