@@ -266,7 +266,8 @@ def demo(
         summary = _index("demo", Corpus(corpus), store, None, AnalyzerSettings(), workers=1)
     terminal.out.print(
         f"나루은행·나루시청 도움말 {summary.provenance.passages:,}건을 {summary.seconds:.1f}초에 "
-        "색인했습니다. (The demo is a fictional Korean help desk.)"
+        "색인했습니다. (The demo is a fictional Korean help desk.)",
+        soft_wrap=True,
     )
     with _searcher(store, "demo", None) as searcher:
         for query in EXAMPLES:
