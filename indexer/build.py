@@ -22,10 +22,10 @@ from time import perf_counter
 from typing import IO, Any, TypeVar
 
 import numpy as np
-from naru.encoder import Encoder
 
 from naru.bm25 import Counts, Statistics, StatisticsCounter, count, document_vector
 from naru.documents import Document, Passage
+from naru.encoder import Encoder
 from naru.errors import NaruError
 from naru.provenance import Provenance
 from naru.relevance import Background

@@ -366,7 +366,7 @@ def _show(answer: Answer, searcher: Searcher) -> None:
     if not answer.hits:
         terminal.out.print("Nothing found.")
     for note in answer.notes:
-        terminal.note(note)
+        terminal.note(note.message)
     state = "calibrated" if answer.calibrated else "not calibrated: probabilities are a prior"
     terminal.note(f"{answer.mode}, {answer.milliseconds:.0f} ms, {state}")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from naru.bm25 import Statistics, token_id
-from naru.text import Analyzer, Token
+from naru.text import Analyzer, Normalized, Token
 from naru.text.jamo import from_keystrokes
 
 _KEYSTROKES = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{3,}(?![A-Za-z0-9])")
@@ -17,10 +17,12 @@ _KEYSTROKES = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{3,}(?![A-Za-z0-9])")
 
 @dataclass(frozen=True, slots=True)
 class Mistyped:
-    """The Latin letters as typed, the Hangul they stand for, and its tokens, placed in the typed query."""
+    """A query as it was meant: what was `typed` in Latin and `read` as Hangul, the whole query with it, and
+    its tokens, placed in the query as typed."""
 
     typed: str
-    text: str
+    read: str
+    query: str
     tokens: list[Token]
 
 
@@ -29,25 +31,29 @@ def mistyped(
 ) -> Mistyped | None:
     """Hangul for the Latin words of a query that the collection does not know, where it knows the Hangul.
 
-    A word that the collection has (API) is never read otherwise, and the query itself stays searched.
+    A word that the collection has (API) is never read otherwise; one that it lacks finds nothing as it is,
+    so its Hangul takes its place. None where there is no such word.
     """
-    typed, hangul, added = [], [], []
-    for match in _KEYSTROKES.finditer(query):
-        if _known(
-            [token for token in tokens if token.start >= match.start() and token.end <= match.end()],
-            statistics,
-        ):
-            continue
+    typed, hangul = [], []
+
+    def meant(match: re.Match[str]) -> str:
         text = from_keystrokes(match.group())
-        if text is None:
-            continue
-        read = analyzer.query_tokens(text)
-        if not _known(read, statistics):
-            continue
+        inside = [token for token in tokens if token.start >= match.start() and token.end <= match.end()]
+        if text is None or _known(inside, statistics) or not _known(analyzer.query_tokens(text), statistics):
+            return match.group()
         typed.append(match.group())
         hangul.append(text)
-        added += [token._replace(start=match.start(), end=match.end()) for token in read]
-    return Mistyped(" ".join(typed), " ".join(hangul), added) if added else None
+        return text
+
+    places = list(range(len(query) + 1))
+    rewritten = Normalized(query, places[:-1], places[1:]).rewrite(_KEYSTROKES, meant)
+    if not typed:
+        return None
+    read = []
+    for token in analyzer.query_tokens(rewritten.text):
+        start, end = rewritten.span(token.start, token.end)
+        read.append(token._replace(start=start, end=end))
+    return Mistyped(" ".join(typed), " ".join(hangul), rewritten.text, read)
 
 
 def _known(tokens: Sequence[Token], statistics: Statistics) -> bool:

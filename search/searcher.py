@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
@@ -26,11 +27,20 @@ PREFETCH = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was done to the query: `keyboard` (read as Hangul keystrokes: `typed`, `read`) or `cut`
+    (the encoder read its first `tokens` only). The message says it in English; a page may say it otherwise."""
+
+    kind: str
+    message: str
+    values: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a search found. `calibrated` is False while probabilities rest on prior weights.
 
-    `tokens` are the query's own, for highlighting; `notes` tell what was done to the query (cut, re-read as
-    Hangul keystrokes); `milliseconds` is the whole search.
+    `tokens` are the query's own, for highlighting; `milliseconds` is the whole search.
     """
 
     query: str
@@ -38,7 +48,7 @@ class Answer:
     hits: tuple[Hit, ...]
     calibrated: bool
     tokens: tuple[Token, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     milliseconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +72,7 @@ class Answer:
             "mode": self.mode,
             "calibrated": self.calibrated,
             "hits": hits,
-            "notes": list(self.notes),
+            "notes": [asdict(note) for note in self.notes],
             "milliseconds": self.milliseconds,
         }
 
@@ -113,24 +123,23 @@ class Searcher:
         if limit < 1:
             raise NaruError(f"limit must be at least 1, got {limit}.")
         scores = self.relevance.scores(mode)
-        notes: list[str] = []
+        notes: list[Note] = []
+        read = normalize(query).text
         tokens = self.analyzer.query_tokens(query)
         dense = bm25 = None
+        hangul = mistyped(query, tokens, self.analyzer, self.statistics)
+        if hangul is not None:
+            tokens, read = hangul.tokens, normalize(hangul.query).text
+            message = f"Searched for {hangul.read!r}: {hangul.typed!r} looks typed on an English layout."
+            notes.append(Note("keyboard", message, {"typed": hangul.typed, "read": hangul.read}))
         if scores.lexical is not None:
-            hangul = mistyped(query, tokens, self.analyzer, self.statistics)
-            if hangul is not None:
-                notes.append(
-                    f"Also searched for {hangul.text!r}: {hangul.typed!r} looks typed on an English layout."
-                )
-                tokens = tokens + hangul.tokens
             bm25 = query_vector(_terms(tokens), self.statistics)
         if scores.semantic is not None:
-            read = normalize(query).text
             dense = self.encoder.queries([read])[0]
             if not self.encoder.reads_whole(read):
-                notes.append(
-                    f"The encoder read the first {self.encoder.info.max_length} tokens of the query."
-                )
+                length = self.encoder.info.max_length
+                message = f"The encoder read the first {length} tokens of the query."
+                notes.append(Note("cut", message, {"tokens": length}))
         found = self.collection.search(
             Request(
                 scores=scores,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from naru.documents import Hit
 from search.conditions import FilterIn
 from search.highlight import Highlights, Marked, Segment, Span
-from search.searcher import Answer
+from search.searcher import Answer, Note
 
 
 class SearchIn(BaseModel):
@@ -79,7 +79,7 @@ class SearchOut(BaseModel):
     calibrated: bool
     answered: bool | None
     hits: list[HitOut]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     milliseconds: float
 
 

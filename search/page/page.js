@@ -157,7 +157,7 @@ function notices(wanted) {
   } else if (answer.calibrated && answer.hits[0].probability < 0.5) {
     found.push(notice("doubt", words.doubtful));
   }
-  found.push(...answer.notes.map((note) => notice("quiet", note)));
+  found.push(...answer.notes.map((note) => notice("quiet", words.notes[note.kind]?.(note.values) ?? note.message)));
   if (answer.hits.length && !answer.calibrated) found.push(notice("quiet", words.prior));
   return found;
 }

@@ -30,6 +30,10 @@ const KO = {
   },
   noneFiltered: "걸어 둔 조건을 풀고 다시 찾아보세요.",
   doubtful: "딱 맞는 글은 없는 것 같습니다. 그나마 가까운 글을 보여 드립니다.",
+  notes: {
+    keyboard: ({ typed, read }) => `영문 자판으로 치신 것 같아 ‘${typed}’ 대신 ‘${read}’(으)로 찾았습니다.`,
+    cut: ({ tokens }) => `검색어가 길어 의미는 앞부분(${tokens}토큰)만 읽었습니다.`,
+  },
   prior: "확률은 아직 보정되지 않은 기본값입니다.",
   underOne: "1% 미만",
   probability: (percent) => `관련 확률 ${percent}`,
@@ -81,6 +85,7 @@ const EN = {
   },
   noneFiltered: "Remove the filter and try again.",
   doubtful: "Nothing here seems to answer this. These are the closest passages.",
+  notes: {},
   prior: "Probabilities are uncalibrated default values so far.",
   underOne: "< 1%",
   probability: (percent) => `Probability of relevance ${percent}`,

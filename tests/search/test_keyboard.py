@@ -10,7 +10,19 @@ from search.searcher import Searcher
 def test_keystrokes_are_searched_as_hangul_and_the_answer_says_so(searcher: Searcher) -> None:
     answer = searcher.search("zkem qnstlf")  # 카드 분실
     assert answer.hits[0].passage.id == "card-1"
-    assert any("'카드 분실'" in note and "'zkem qnstlf'" in note for note in answer.notes)
+    (note,) = answer.notes
+    assert note.values == {"typed": "zkem qnstlf", "read": "카드 분실"}
+    assert "'카드 분실'" in note.message
+    meant = searcher.search("카드 분실")
+    assert [(hit.passage.id, hit.logit) for hit in answer.hits] == [
+        (hit.passage.id, hit.logit) for hit in meant.hits
+    ]
+
+
+def test_the_rest_of_the_query_stays(searcher: Searcher) -> None:
+    answer, meant = searcher.search("zkem 재발급 수수료"), searcher.search("카드 재발급 수수료")
+    assert [hit.passage.id for hit in answer.hits] == [hit.passage.id for hit in meant.hits]
+    assert answer.notes[0].values["typed"] == "zkem"
 
 
 @pytest.mark.parametrize("query", ["카드 API", "hello", "zk", "card123"])

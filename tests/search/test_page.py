@@ -292,7 +292,7 @@ def test_nothing_found_says_what_to_try(page: Page) -> None:
 
 def test_notes_on_the_query_are_shown(page: Page) -> None:
     page.search("zkem")
-    assert "카드" in page.text(".notice.quiet")
+    assert "‘zkem’ 대신 ‘카드’(으)로 찾았습니다" in page.text(".notice.quiet")
 
 
 @pytest.mark.parametrize("width", [360, 1100])

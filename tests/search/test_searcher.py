@@ -103,7 +103,7 @@ def test_the_longest_query_is_answered_and_a_longer_one_refused(searcher: Search
     longest = ("카드 분실 신고 " * MAX_QUERY)[:MAX_QUERY]
     answer = searcher.search(longest)
     assert answer.hits[0].passage.id == "card-1"
-    assert any("first 512 tokens" in note for note in answer.notes)
+    assert [(note.kind, note.values) for note in answer.notes] == [("cut", {"tokens": 512})]
     with pytest.raises(NaruError, match=r"10,001 characters; at most 10,000"):
         searcher.search(longest + "가")
 

@@ -135,7 +135,7 @@ def test_filters_narrow_what_is_found(client: httpx.Client, filter: Any, expecte
 
 def test_notes_tell_what_was_done_to_the_query(client: httpx.Client) -> None:
     answer = search(client, "zkem 수수료")
-    assert any("카드" in note for note in answer["notes"])
+    assert answer["notes"][0]["values"] == {"typed": "zkem", "read": "카드"}
     assert ids(answer)[0] == "card-2"
 
 
