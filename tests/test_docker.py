@@ -72,7 +72,8 @@ def test_environment_variables_are_settings(monkeypatch: pytest.MonkeyPatch, tmp
     settings = Settings().model_dump()
     for name, value in named.items():
         section, field = name.removeprefix("NARU__").lower().split("__")
-        assert settings[section][field] == value
+        read = settings[section][field]
+        assert read == type(read)(value)
 
 
 def test_the_health_check_and_the_ports_are_those_of_the_service() -> None:
