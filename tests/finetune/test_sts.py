@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
 
 
 def test_the_eight_figures_are_scipys(make_model: Callable[..., Path]) -> None:
-    folder = make_model(modules=[Pooling(32, "mean")])  # without normalisation all eight differ
+    folder = make_model(modules=[Pooling(32, "mean")])  # without normalisation the similarities differ
     model = SentenceTransformer(str(folder), device="cpu")
     first, second = list(SENTENCES[:15]), list(SENTENCES[15:30])
     scores = [step * 4 % 15 / 3 for step in range(15)]
@@ -58,7 +58,8 @@ def test_the_eight_figures_are_scipys(make_model: Callable[..., Path]) -> None:
     np.testing.assert_allclose(
         [value for _, value in figures.rows()], [value for _, value in expected], atol=1e-3
     )
-    assert len({round(value, 3) for _, value in figures.rows()}) == 8
+    # Had two of them been mixed up it would show: ranks of 15 pairs may agree by chance, Pearson's do not.
+    assert len({round(value, 3) for label, value in figures.rows() if label.endswith("Pearson")}) == 4
 
 
 def test_a_file_like_korsts_is_read_as_it_is(file: Callable[..., Path]) -> None:
