@@ -22,7 +22,7 @@ from rich.table import Table
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator
 
-from finetune.evaluators import ScoredPairs
+from finetune.shapes import ScoredPairs
 from naru.errors import NaruError
 
 HIGHEST = 5.0  # of KorSTS and KLUE-STS; scores of 0 to 1 lie within it, and correlations do not see the scale

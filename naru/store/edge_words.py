@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import numpy as np
 import qdrant_edge as edge
 
 from naru.bm25 import SparseVector
@@ -61,17 +60,7 @@ def query_of(request: Request, asked: list[Channel]) -> edge.QueryRequest:
 
 
 def found_of(hit: edge.ScoredPoint) -> Found:
-    vectors = cast(dict[str, Any], hit.vector)
-    sparse = vectors.get("bm25")
-    return Found(
-        passage=payloads.passage(hit.payload or {}),
-        logit=hit.score,
-        dense=np.array(vectors["dense"], np.float32),
-        bm25=SparseVector(
-            np.array(sparse.indices if sparse else (), np.uint32),
-            np.array(sparse.values if sparse else (), np.float32),
-        ),
-    )
+    return Found.of(hit.payload or {}, hit.score, cast(dict[str, Any], hit.vector))
 
 
 def _nearest(channel: Channel) -> edge.Query:

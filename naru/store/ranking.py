@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from naru.bm25 import SparseVector
 from naru.documents import Passage
 from naru.errors import NaruError
 from naru.store import Request, Scored, Vector
+from naru.store import payload as payloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,20 @@ class Found:
     logit: float
     dense: Vector
     bm25: SparseVector
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any], logit: float, vectors: Mapping[str, Any]) -> Self:
+        """From what both engines return: a point without tokens has no bm25 vector."""
+        sparse = vectors.get("bm25")
+        return cls(
+            passage=payloads.passage(payload),
+            logit=logit,
+            dense=np.array(vectors["dense"], np.float32),
+            bm25=SparseVector(
+                np.array(sparse.indices if sparse else (), np.uint32),
+                np.array(sparse.values if sparse else (), np.float32),
+            ),
+        )
 
 
 def channels(request: Request, dimension: int) -> list[Channel]:

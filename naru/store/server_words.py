@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
-import numpy as np
 from qdrant_client import models
 
 from naru.bm25 import SparseVector
@@ -71,17 +70,7 @@ def query_of(request: Request, asked: list[Channel]) -> Query:
 
 
 def found_of(hit: models.ScoredPoint) -> Found:
-    vectors = cast(dict[str, Any], hit.vector)
-    sparse = vectors.get("bm25")
-    return Found(
-        passage=payloads.passage(hit.payload or {}),
-        logit=hit.score,
-        dense=np.array(vectors["dense"], np.float32),
-        bm25=SparseVector(
-            np.array(sparse.indices if sparse else (), np.uint32),
-            np.array(sparse.values if sparse else (), np.float32),
-        ),
-    )
+    return Found.of(hit.payload or {}, hit.score, cast(dict[str, Any], hit.vector))
 
 
 def _nearest(channel: Channel) -> list[float] | models.SparseVector:

@@ -11,7 +11,8 @@ from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from sklearn.metrics import average_precision_score
 
-from finetune.evaluators import (
+from finetune.evaluators import evaluator, primary
+from finetune.shapes import (
     Candidates,
     Data,
     LabelledPairs,
@@ -24,8 +25,6 @@ from finetune.evaluators import (
     Shape,
     TeacherVectors,
     Triplets,
-    evaluator,
-    primary,
 )
 from indexer.parity import SENTENCES
 from naru.errors import NaruError

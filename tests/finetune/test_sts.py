@@ -14,7 +14,7 @@ from scipy.stats import pearsonr, spearmanr
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
-from finetune.evaluators import ScoredPairs
+from finetune.shapes import ScoredPairs
 from finetune.sts import KO_SROBERTA_MULTITASK, Comparison, Correlation, Figures, measure, read
 from indexer.parity import SENTENCES
 from naru.errors import NaruError
