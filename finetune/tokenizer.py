@@ -23,7 +23,7 @@ LONGEST_WORD = 200  # characters; people leave out spaces, and a longer run beco
 
 def train_tokenizer(texts: Iterator[str], size: int) -> Tokenizer:
     """A WordPiece tokenizer of at most `size` entries, `[CLS] text [SEP]`, normalised by NFKC and lower case."""
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD))
+    tokenizer = Tokenizer(word_pieces(list(SPECIAL)))
     clean = BertNormalizer(clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=True)
     tokenizer.normalizer = Sequence([NFKC(), clean])
     tokenizer.pre_tokenizer = BertPreTokenizer()
@@ -36,12 +36,37 @@ def train_tokenizer(texts: Iterator[str], size: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.model = word_pieces(spelt_out(by_number(tokenizer), size))
     tokenizer.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
     )
     return tokenizer
+
+
+def word_pieces(tokens: list[str]) -> WordPiece:
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    return WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)
+
+
+def by_number(tokenizer: Tokenizer) -> list[str]:
+    """The tokens in the order of their ids, so the rarest merges come last."""
+    vocabulary = tokenizer.get_vocab()
+    return sorted(vocabulary, key=vocabulary.__getitem__)
+
+
+def spelt_out(tokens: list[str], size: int) -> list[str]:
+    """At most `size` of the tokens, the rarest merges left out, with a word-inner form of every symbol.
+
+    A symbol that occurs only at the start of words in the training text gets no inner form from the trainer, and a
+    word that holds it inside would be one [UNK].
+    """
+    known = set(tokens)
+    inner = [f"##{token}" for token in tokens if len(token) == 1 and f"##{token}" not in known]
+    symbols = len(SPECIAL) + sum(len(token.removeprefix("##")) == 1 for token in tokens)
+    kept = tokens[: max(size - len(inner), symbols)]
+    return kept + inner
 
 
 def syllables() -> list[str]:

@@ -160,6 +160,9 @@ CASES: dict[str, tuple[Callable[[SentenceTransformer], torch.nn.Module], dict[st
 def test_the_trainer_brings_it_down(case: str, model: SentenceTransformer, tmp_path: Path) -> None:
     make, columns = CASES[case]
     torch.manual_seed(2)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0  # its noise is as large as what a few steps gain
     loss = make(model)
     heads = [module for module in loss.modules() if isinstance(module, JointLoss)]
     untrained = [head.head.weight.detach().clone() for head in heads]
@@ -167,9 +170,9 @@ def test_the_trainer_brings_it_down(case: str, model: SentenceTransformer, tmp_p
         model=model,
         args=SentenceTransformerTrainingArguments(
             output_dir=str(tmp_path),
-            max_steps=8,
+            max_steps=16,
             per_device_train_batch_size=12,
-            learning_rate=2e-3,
+            learning_rate=5e-4,
             lr_scheduler_type="constant",
             logging_steps=1,
             save_strategy="no",
@@ -183,7 +186,7 @@ def test_the_trainer_brings_it_down(case: str, model: SentenceTransformer, tmp_p
     )
     trainer.train()
     values = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    assert values[-1] < values[0]
+    assert sum(values[-4:]) / 4 < values[0]
     for head, before in zip(heads, untrained, strict=True):
         assert not torch.equal(head.head.weight, before)
 
