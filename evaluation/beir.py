@@ -1,13 +1,13 @@
-"""Judged queries in BEIR's folder: `queries.jsonl` and one `qrels/SPLIT.tsv` a split."""
+"""Judged queries in BEIR's folder: `queries.jsonl` and one `qrels/SPLIT.tsv` a split; TREC qrels in and out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from evaluation.lines import columns, lines
+from evaluation.lines import column, columns, lines
 from naru.errors import NaruError
 
 Qrels = Mapping[str, Mapping[str, int]]
@@ -16,13 +16,26 @@ Qrels = Mapping[str, Mapping[str, int]]
 _NAMED = 5
 
 
+Facts = Mapping[str, object]
+"""What is said of a query beside its text: field -> value, as in JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question, and the fields that describe it."""
+
+    text: str
+    metadata: Facts = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The queries one qrels file judges, in its order, with their judgements."""
+    """The queries one qrels file judges, in its order, with their judgements, and what describes each."""
 
     name: str
     queries: Mapping[str, str]
     qrels: Qrels
+    metadata: Mapping[str, Facts] = field(default_factory=dict)
 
     @property
     def answerable(self) -> Qrels:
@@ -64,12 +77,20 @@ class Beir:
                 f"{path}: judges {len(unknown)} queries that {self.folder / 'queries.jsonl'} does not hold: "
                 f"{_some(unknown)}. Add them there, or remove their judgements."
             )
-        return Split(name, {query: queries[query] for query in qrels}, qrels)
+        return Split(
+            name,
+            {query: queries[query].text for query in qrels},
+            qrels,
+            {query: queries[query].metadata for query in qrels},
+        )
 
 
-def read_queries(path: Path) -> dict[str, str]:
-    """Query id -> text of a file of JSON lines with `_id` (or `id`) and `text`. NaruError names the line."""
-    queries: dict[str, str] = {}
+def read_queries(path: Path) -> dict[str, Query]:
+    """Query id -> query of a file of JSON lines with `_id` (or `id`) and `text`. NaruError names the line.
+
+    The fields of an object named `metadata` and all other fields of the line describe the query.
+    """
+    queries: dict[str, Query] = {}
     for where, line in lines(path):
         try:
             query = json.loads(line)
@@ -81,7 +102,7 @@ def read_queries(path: Path) -> dict[str, str]:
         identity = _text(where, "_id", str(given) if isinstance(given, int) else given)
         if identity in queries:
             raise NaruError(f"{where}: the query {identity!r} is there twice; expected each id once.")
-        queries[identity] = _text(where, "text", query.get("text"))
+        queries[identity] = Query(_text(where, "text", query.get("text")), _described(query))
     return queries
 
 
@@ -111,6 +132,27 @@ def read_qrels(path: Path) -> Qrels:
     if not qrels:
         raise NaruError(f"{path}: no judgements; expected lines of query-id, corpus-id, score.")
     return qrels
+
+
+def write_qrels(qrels: Qrels, path: Path) -> None:
+    """Write judgements as trec_eval reads them: QUERY 0 DOCUMENT RELEVANCE. NaruError where an id cannot stand."""
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            for query, judged in qrels.items():
+                for document, score in judged.items():
+                    file.write(
+                        f"{column('query id', query)}\t0\t{column('document id', document)}\t{score}\n"
+                    )
+    except OSError as error:
+        raise NaruError(f"{path}: the judgements cannot be written there: {error.strerror}.") from error
+
+
+def _described(query: dict[str, object]) -> Facts:
+    rest = {name: value for name, value in query.items() if name not in {"_id", "id", "text", "metadata"}}
+    inner = query.get("metadata")
+    if isinstance(inner, dict):
+        return rest | inner
+    return rest if inner is None else rest | {"metadata": inner}
 
 
 def _text(where: str, name: str, value: object) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from evaluation.beir import Beir, Qrels
-from evaluation.measures import DEEPEST, MEASURES, Measured, measure
+from evaluation.beir import Beir, Qrels, Split
+from evaluation.measures import DEEPEST, MEASURES, Measured, deepest, measure
 from evaluation.runs import Ranking, Run
 from naru.documents import Hit, Passage
 from naru.errors import NaruError
@@ -27,23 +27,35 @@ class Found(Protocol):
 class Searches(Protocol):
     """What evaluation needs of a searcher."""
 
-    def search(self, query: str, *, mode: str = "hybrid", limit: int = 10) -> Found: ...
+    def search(self, query: str, *, mode: str = "hybrid", limit: int = 10, anyway: bool = False) -> Found: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How one split fared.
+    """How the systems (modes of a searcher, encoders, run files) fared on one split.
 
-    `queries` were averaged over; the `no_answer` ones have no relevant document and were searched (they are in
-    the runs) but not averaged. `missing` are relevant ids that the collection lacks.
+    Measures are averaged over the queries with an answer; the others were searched too (they are in the runs).
+    `missing` are relevant ids that the collection lacks. `probabilities` are those of the hits in `runs`, of the
+    systems that say any.
     """
 
-    split: str
-    queries: int
-    no_answer: int
+    judged: Split
     measured: Mapping[str, Measured]
     runs: Mapping[str, Run]
     missing: Sequence[str] = ()
+    probabilities: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+
+    @property
+    def split(self) -> str:
+        return self.judged.name
+
+    @property
+    def queries(self) -> int:
+        return len(self.judged.answerable)
+
+    @property
+    def no_answer(self) -> int:
+        return len(self.judged.no_answer)
 
     def to_json(self) -> dict[str, Any]:
         """`no_answer` and `missing`, as counts, only where there are any."""
@@ -69,10 +81,11 @@ class Evaluation:
             pad_edge=False,
         )
         table.add_column("mode")
-        for name in MEASURES:
+        names = list(next(iter(self.measured.values())).means)
+        for name in names:
             table.add_column(name, justify="right")
         for mode, found in self.measured.items():
-            table.add_row(mode, *(f"{found.means[name]:.4f}" for name in MEASURES))
+            table.add_row(mode, *(f"{found.means[name]:.4f}" for name in names))
         return table
 
     def _warning(self) -> str | None:
@@ -88,7 +101,8 @@ def evaluate(
     split: str,
     *,
     modes: Sequence[str] = ("hybrid",),
-    limit: int = DEEPEST,
+    limit: int | None = None,
+    measures: Sequence[str] = MEASURES,
     retrieve: Callable[[Sequence[str]], Iterable[Passage]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -96,31 +110,55 @@ def evaluate(
 
     A hit counts by its passage's id, a run's order is that of the hits. With `retrieve` (of a collection) the
     relevant ids that the collection lacks are named in the result. `progress` gets the searches done and
-    their total. NaruError when the split cannot be read, none of its queries has an answer, or `limit` is
-    less than the deepest measure needs.
+    their total. `limit` None takes as many as the measures need, at least DEEPEST. NaruError when the split cannot
+    be read, none of its queries has an answer, or `limit` is less than the deepest measure needs.
     """
-    if limit < DEEPEST:
-        raise NaruError(f"limit is {limit}; expected at least {DEEPEST}, which R@{DEEPEST} needs.")
+    need = max(DEEPEST, deepest(measures))
+    if limit is not None and limit < need:
+        raise NaruError(f"limit is {limit}; expected at least {need}, which R@{need} needs.")
     judged = beir.split(split)
-    answerable = judged.answerable
-    if not answerable:
-        raise NaruError(
-            f"{beir.folder}, split {split!r}: none of its {len(judged.queries)} queries has an answer."
-        )
+    runs, probabilities = search_all(searcher, judged, modes, limit or need, progress)
+    return assess(judged, runs, measures=measures, retrieve=retrieve, probabilities=probabilities)
+
+
+def search_all(
+    searcher: Searches,
+    judged: Split,
+    modes: Sequence[str],
+    limit: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[dict[str, Run], dict[str, dict[str, list[float]]]]:
+    """Mode -> run, and mode -> query -> the probabilities of its hits."""
     runs: dict[str, dict[str, Ranking]] = {mode: {} for mode in modes}
+    probabilities: dict[str, dict[str, list[float]]] = {mode: {} for mode in modes}
     searches = [(mode, query) for mode in runs for query in judged.queries]
     for done, (mode, query) in enumerate(searches, start=1):
-        hits = searcher.search(judged.queries[query], mode=mode, limit=limit).hits
+        hits = searcher.search(judged.queries[query], mode=mode, limit=limit, anyway=True).hits
         runs[mode][query] = [(hit.passage.id, hit.logit) for hit in hits]
+        probabilities[mode][query] = [hit.probability for hit in hits]
         if progress is not None:
             progress(done, len(searches))
+    return dict(runs), probabilities
+
+
+def assess(
+    judged: Split,
+    runs: Mapping[str, Run],
+    *,
+    measures: Sequence[str] = MEASURES,
+    retrieve: Callable[[Sequence[str]], Iterable[Passage]] | None = None,
+    probabilities: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+) -> Evaluation:
+    """Measure runs that are there. NaruError when none of the queries has an answer."""
+    answerable = judged.answerable
+    if not answerable:
+        raise NaruError(f"Split {judged.name!r}: none of its {len(judged.queries)} queries has an answer.")
     return Evaluation(
-        split=split,
-        queries=len(answerable),
-        no_answer=len(judged.no_answer),
-        measured={mode: measure(run, answerable) for mode, run in runs.items()},
+        judged=judged,
+        measured={name: measure(run, answerable, measures) for name, run in runs.items()},
         runs=runs,
         missing=_missing(answerable, retrieve) if retrieve is not None else (),
+        probabilities=probabilities or {},
     )
 
 

@@ -1,4 +1,4 @@
-"""Lines of the field's plain files (queries, qrels, runs): where each stands, and its columns."""
+"""Lines of the field's plain files (queries, qrels, runs): where each stands, its columns, and what may stand in one."""
 
 from __future__ import annotations
 
@@ -6,24 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from naru.errors import NaruError
+from naru.lines import numbered
 
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:
     """`file:line` and text of each line that is not blank. NaruError when it cannot be read as UTF-8."""
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                where = f"{path}:{number}"
-                try:
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
-                except UnicodeDecodeError as error:
-                    raise NaruError(
-                        f"{where}: not UTF-8 ({error.reason}); save the file as UTF-8."
-                    ) from error
-                if line.strip():
-                    yield where, line
-    except OSError as error:
-        raise NaruError(f"{path}: cannot be read: {error.strerror}.") from error
+    for number, raw in numbered(path):
+        line = raw.strip("\r\n")
+        if line.strip():
+            yield f"{path}:{number}", line
 
 
 def columns(line: str, *counts: int) -> list[str] | None:
@@ -35,3 +26,13 @@ def columns(line: str, *counts: int) -> list[str] | None:
         if len(cells) in counts and all(cells):
             return cells
     return None
+
+
+def column(what: str, name: str) -> str:
+    """The name, which may stand in a column. NaruError for one that is empty or has a tab or a line end."""
+    if not name or any(mark in name for mark in "\t\r\n"):
+        raise NaruError(
+            f"The {what} {name!r} cannot stand in a TREC run file or qrels, which split at tabs and line ends. "
+            "Give the record another id, or leave out the file."
+        )
+    return name

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
 
 from evaluation.beir import Qrels
 from evaluation.runs import Run
@@ -14,7 +18,13 @@ MEASURES = ("nDCG@10", "RR@10", "AP", "R@1", "R@3", "R@5", "R@10", "R@100")
 """Named as in ir-measures. nDCG takes the judged relevance itself as gain, log2 of the rank as discount."""
 
 DEEPEST = 100
-"""How many documents a ranking needs for these measures to say what their names do."""
+"""How many documents a ranking has at least; a measure without @k is over as many as were asked for."""
+
+_NAMES = {"MAP": "AP", "MRR": "RR", "Recall": "R", "Precision": "P"}
+_WHOLE = ("nDCG", "AP", "RR")  # mean something without @k
+_CUT = ("P", "R", "Success")
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +34,38 @@ class Measured:
     means: Mapping[str, float]
     per_query: Mapping[str, Mapping[str, float]]
 
+    def values(self, queries: Sequence[str]) -> Floats:
+        """[queries, measures], in the orders given and held."""
+        table = [[values[query] for values in self.per_query.values()] for query in queries]
+        return np.array(table, np.float64).reshape(len(queries), len(self.per_query))
 
-def measure(run: Run, qrels: Qrels) -> Measured:
+
+def measure_names(said: str) -> tuple[str, ...]:
+    """The measures of a text such as `nDCG@5, P@3 Success@1`, by ir-measures' names (MAP is AP, MRR is RR).
+
+    NaruError for one that is none of nDCG, AP, RR, P, R, Success, for k below 1, and for P, R, Success without @k.
+    """
+    names = []
+    for word in said.replace(",", " ").split():
+        found = re.fullmatch(r"([A-Za-z]+)(?:@([1-9]\d*))?", word)
+        name = _NAMES.get(found[1], found[1]) if found else ""
+        if found is None or name not in _WHOLE + _CUT or (name in _CUT and not found[2]):
+            raise NaruError(
+                f"{word!r} is no measure known here; expected {', '.join(_WHOLE)} (with @k or without), "
+                f"or {', '.join(f'{one}@k' for one in _CUT)}: nDCG@10, P@3."
+            )
+        names.append(f"{name}@{found[2]}" if found[2] else name)
+    if not names:
+        raise NaruError("No measures were named; expected some, such as nDCG@10 P@3.")
+    return tuple(dict.fromkeys(names))
+
+
+def deepest(names: Sequence[str]) -> int:
+    """How many documents a ranking needs for these measures to say what their names do."""
+    return max(int(name.partition("@")[2] or DEEPEST) for name in names)
+
+
+def measure(run: Run, qrels: Qrels, names: Sequence[str] = MEASURES) -> Measured:
     """The measures over the judged queries; one that the run does not answer counts 0.
 
     The order of each ranking counts, not its scores. Queries of the run that are not judged are left out.
@@ -46,12 +86,12 @@ def measure(run: Run, qrels: Qrels) -> Measured:
         query: {document: max(score, 0) for document, score in documents.items()}
         for query, documents in qrels.items()
     }
-    names = {ir_measures.parse_measure(name): name for name in MEASURES}
-    found = ir_measures.calc(list(names), judged, ranked)
-    per_query: dict[str, dict[str, float]] = {name: {} for name in MEASURES}
+    kinds = {ir_measures.parse_measure(name): name for name in names}
+    found = ir_measures.calc(list(kinds), judged, ranked)
+    per_query: dict[str, dict[str, float]] = {name: {} for name in names}
     for one in found.per_query:
-        per_query[names[one.measure]][one.query_id] = float(one.value)
-    means = {name: float(found.aggregated[kind]) for kind, name in names.items()}
+        per_query[kinds[one.measure]][one.query_id] = float(one.value)
+    means = {name: float(found.aggregated[kind]) for kind, name in kinds.items()}
     return Measured(means, per_query)
 
 

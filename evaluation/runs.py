@@ -12,13 +12,14 @@ refused by tools that split at blanks.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from evaluation.lines import columns, lines
+from evaluation.lines import column, columns, lines
 from naru.errors import NaruError
 
 Ranking = Sequence[tuple[str, float]]
@@ -32,21 +33,26 @@ _LARGEST = 3.4e38
 
 def write_run(run: Run, path: Path, tag: str = "naru") -> None:
     """Write a TREC run file. NaruError for an id with a tab or a line end, or a score beyond float32."""
-    _writable("tag", tag)
+    column("tag", tag)
     try:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             for query, ranking in run.items():
-                _writable("query id", query)
+                column("query id", query)
                 scores = _falling(query, ranking)
                 for rank, ((document, _), score) in enumerate(zip(ranking, scores, strict=True), start=1):
-                    _writable("document id", document)
+                    column("document id", document)
                     file.write(f"{query}\tQ0\t{document}\t{rank}\t{score}\t{tag}\n")
     except OSError as error:
         raise NaruError(f"{path}: the run cannot be written there: {error.strerror}.") from error
 
 
 def read_run(path: Path) -> Run:
-    """A run by falling score, ties by the RANK column. NaruError names the line."""
+    """A run by falling score, ties by the RANK column; a `.json` file is {query: {document: score}}, ties in its order.
+
+    NaruError names the line.
+    """
+    if path.suffix == ".json":
+        return _read_json(path)
     found: dict[str, dict[str, tuple[float, int]]] = {}
     for where, line in lines(path):
         cells = columns(line, 6)
@@ -79,6 +85,23 @@ def read_run(path: Path) -> Run:
     }
 
 
+def _read_json(path: Path) -> Run:
+    wanted = "expected an object {query: {document: score}} that is not empty"
+    try:
+        said = json.loads("\n".join(line for _, line in lines(path)))
+    except ValueError as error:
+        raise NaruError(f"{path}: not JSON: {error}; {wanted}.") from error
+    if not isinstance(said, dict) or not said or not all(isinstance(found, dict) for found in said.values()):
+        raise NaruError(
+            f"{path}: {wanted}. Results query by query are written by naru evaluate --per-query FILE.jsonl."
+        )
+    for query, found in said.items():
+        for document, score in found.items():
+            if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+                raise NaruError(f"{path}: query {query!r}, document {document!r}: score {score!r}; {wanted}.")
+    return {query: sorted(found.items(), key=lambda one: -one[1]) for query, found in said.items()}
+
+
 def _falling(query: str, ranking: Ranking) -> Iterator[np.float32]:
     last = np.float32(np.inf)
     for document, score in ranking:
@@ -88,11 +111,3 @@ def _falling(query: str, ranking: Ranking) -> Iterator[np.float32]:
             )
         last = min(np.float32(score), np.nextafter(last, np.float32(-np.inf)))
         yield last
-
-
-def _writable(what: str, name: str) -> None:
-    if not name or any(mark in name for mark in "\t\r\n"):
-        raise NaruError(
-            f"The {what} {name!r} cannot stand in a TREC run file, which splits at tabs and line ends. "
-            "Give the record another id, or leave out the run file."
-        )

@@ -32,7 +32,7 @@ try:
     from indexer.int8 import quantise
     from indexer.parity import SENTENCES, parity
     from indexer.pooling import append_head, pooling_of
-    from indexer.presets import PRESETS, preset_of
+    from naru.presets import PRESETS, preset_of
 except ModuleNotFoundError as missing:
     raise NaruError(f"`naru export` needs {missing.name}: pip install 'naru-search[export]'") from missing
 
@@ -62,7 +62,7 @@ def export(
     sentences: Sequence[str] | None = None,
     overrides: Overrides | None = None,
 ) -> EncoderInfo:
-    """Write the bundle of `model`: a sentence-transformers folder, a Hub name, or a preset (`indexer.presets`).
+    """Write the bundle of `model`: a sentence-transformers folder, a Hub name, or a preset (`naru.presets`).
 
     `sentences` are those parity is measured on, by default 32 Korean ones of many kinds. Returns the info of
     the bundle's default precision: int8 where it is among `precision`. The folder appears in one rename; a

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -19,8 +19,10 @@ from rich.text import Text
 
 from naru import __version__, settings, terminal
 from naru.errors import NaruError
+from naru.words import read_words
 
 if TYPE_CHECKING:
+    from evaluation.sources import Encodes
     from indexer.build import Summary
     from indexer.corpus import Corpus
     from naru.store import Store
@@ -50,6 +52,10 @@ CollectionOption = Annotated[
 ]
 EncoderOption = Annotated[
     str | None, typer.Option("--encoder", help="An encoder bundle. [default: the bundled naru-mini]")
+]
+RelevanceOption = Annotated[
+    Path | None,
+    typer.Option("--relevance", help="A calibration file, in place of the one kept with the collection."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -100,7 +106,7 @@ def index(
     from indexer.corpus import Corpus
     from naru.text import AnalyzerSettings
 
-    chosen = AnalyzerSettings(_lines(stopwords), _lines(user_words), characters)
+    chosen = AnalyzerSettings(read_words(stopwords), read_words(user_words), characters)
     read = Corpus(corpus, encoding=encoding, rejects=rejects if skip_bad_rows else None)
     summary = _index(collection, read, store, encoder, chosen, workers)
     made = summary.provenance
@@ -130,18 +136,34 @@ def search(
     encoder: EncoderOption = None,
     mode: Annotated[Mode, typer.Option(help="Both channels, meaning only, or words only.")] = Mode.hybrid,
     limit: Annotated[int, typer.Option(min=1, help="How many passages to show.")] = 5,
-    cutoff: Annotated[float | None, typer.Option(help="Show nothing below this probability.")] = None,
+    cutoff: Annotated[
+        str | None,
+        typer.Option(
+            help="Show nothing below this probability, or below a calibrated level: precise, balanced, sensitive."
+        ),
+    ] = None,
     filter: Annotated[
         str | None, typer.Option(help='Conditions as JSON: {"field": "category", "equals": "카드"}.')
     ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Show hits even where the collection holds no answer.")
+    ] = False,
+    relevance: RelevanceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Search a collection."""
     from search.conditions import read_filter
 
     allowed = None if filter is None else read_filter(filter)
-    with _searcher(store, collection, encoder) as searcher:
-        answer = searcher.search(query, mode=mode.value, limit=limit, filter=allowed, cutoff=cutoff)
+    with _searcher(store, collection, encoder, relevance) as searcher:
+        answer = searcher.search(
+            query,
+            mode=mode.value,
+            limit=limit,
+            filter=allowed,
+            cutoff=_number_or_name(cutoff),
+            anyway=anyway,
+        )
         if as_json:
             typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
         else:
@@ -169,37 +191,135 @@ def evaluate(
     mode: Annotated[
         list[Mode] | None, typer.Option(help="May be given several times. [default: all three]")
     ] = None,
+    service: Annotated[
+        str | None, typer.Option(help="Evaluate a running service at this URL instead of a store.")
+    ] = None,
+    dense: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A bundle or sentence-transformers model; searches the folder's corpus exactly. Several times."
+        ),
+    ] = None,
+    from_run: Annotated[
+        list[Path] | None, typer.Option(help="A run to measure: TREC, or JSON. Several times.")
+    ] = None,
+    measures: Annotated[str | None, typer.Option(help='Such as "nDCG@5 P@3 Success@1".')] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="The mode, encoder or run that the others are compared with.")
+    ] = None,
+    slices: Annotated[
+        list[str] | None, typer.Option("--slice", help="A field of the queries to split by. Several times.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="A field of queries that stand or fall together, for intervals and tests."),
+    ] = None,
+    intervals: Annotated[bool, typer.Option("--intervals", help="Add 95% bootstrap intervals.")] = False,
     run_file: Annotated[
         Path | None,
         typer.Option(help="Write the rankings as a TREC run; with several modes, one file a mode."),
     ] = None,
+    per_query: Annotated[
+        Path | None, typer.Option(help="Write the results of each query, as .csv or .jsonl.")
+    ] = None,
+    qrels_file: Annotated[Path | None, typer.Option(help="Write the judgements as TREC qrels.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report with charts into this folder.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the ranking of a collection against judgements."""
-    from evaluation.beir import Beir
-    from evaluation.evaluate import evaluate as measure
-    from evaluation.runs import write_run
+    """Measure rankings against judgements: of a collection, a service, encoders or run files."""
+    from evaluation.command import Asked, run
+    from evaluation.measures import MEASURES, measure_names
+    from evaluation.sources import Service
+    from indexer.corpus import Corpus
 
-    modes = [chosen.value for chosen in mode or list(Mode)]
-    judged = Beir(beir)
-    with _searcher(store, collection, encoder) as searcher, terminal.stages("searches") as stages:
-        measured = measure(
-            searcher,
-            judged,
-            split,
-            modes=modes,
-            retrieve=searcher.collection.retrieve,
-            progress=lambda done, total: stages("evaluate", done, total),
-        )
-    if run_file is not None:
-        for name, run in measured.runs.items():
-            path = run_file if len(modes) == 1 else run_file.with_stem(f"{run_file.stem}.{name}")
-            write_run(run, path, tag=f"naru-{name}")
-            terminal.note(f"Run of {name} written to {path}")
+    asked = Asked(
+        beir=beir,
+        split=split,
+        modes=[chosen.value for chosen in mode or list(Mode)],
+        dense=dense or (),
+        runs=from_run or (),
+        measures=MEASURES if measures is None else measure_names(measures),
+        baseline=baseline,
+        slices=slices or (),
+        group=group,
+        intervals=intervals,
+        run_file=run_file,
+        per_query=per_query,
+        qrels_file=qrels_file,
+        report=report,
+    )
+    with ExitStack() as opened:
+        searcher: Searcher | Service | None = None
+        if service is not None:
+            searcher = opened.enter_context(Service(service, collection))
+        elif store or collection or mode or report or baseline in list(Mode) or not (dense or from_run):
+            searcher = opened.enter_context(_searcher(store, collection, encoder))
+        stages = opened.enter_context(terminal.stages("searches"))
+        found = run(asked, searcher, _encoder, Corpus, stages, terminal.note)
     if as_json:
-        typer.echo(json.dumps(measured.to_json(), ensure_ascii=False))
+        typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
     else:
-        terminal.out.print(measured.table())
+        terminal.out.print(*found.tables())
+
+
+@app.command()
+def compare(
+    run_a: Annotated[
+        str, typer.Argument(help="Before: a TREC or JSON run, or FILE.jsonl#MODE of evaluate --per-query.")
+    ],
+    run_b: Annotated[str, typer.Argument(help="After: likewise.")],
+    qrels: Annotated[Path | None, typer.Option(help="Judgements, of BEIR or TREC; runs need them.")] = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="queries.jsonl, to show texts and to group by.")
+    ] = None,
+    measures: Annotated[str | None, typer.Option(help='Such as "nDCG@5 P@3 Success@1".')] = None,
+    group: Annotated[str | None, typer.Option(help="A field of queries that stand or fall together.")] = None,
+    fail_if_worse: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="MEASURE:MOST: exit with 1 when the mean falls by more, nDCG@10:0.01. Several times."
+        ),
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="How many won and lost queries to show.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a run is better than another, by how much, how surely, and on which queries."""
+    from evaluation.comparing import Wanted, compared
+
+    wanted = Wanted(run_a, run_b, qrels, queries, measures, group, fail_if_worse or ())
+    found, failures = compared(wanted)
+    if as_json:
+        said = found.to_json() | {"queries_by_measure": found.lists(), "failures": failures}
+        typer.echo(json.dumps(said, ensure_ascii=False))
+    else:
+        terminal.out.print(found.table(), *found.shown(show), sep="\n", markup=False, soft_wrap=True)
+    for failure in failures:
+        terminal.error(failure)
+    if failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def pairs(
+    file: Annotated[
+        Path, typer.Argument(help="Pairs with labels or scores: TSV, CSV, JSONL, JSON, Parquet.")
+    ],
+    encoder: EncoderOption = None,
+    positive: Annotated[
+        float | None, typer.Option(help="Pairs of at least this score are labelled 1.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure an encoder on sentence pairs, and find the cosine that parts those that mean the same."""
+    from evaluation.pairs import evaluate_pairs, read_pairs
+    from naru.encoder import DEFAULT_ENCODER
+
+    read = read_pairs(file, positive=positive)
+    found = evaluate_pairs(_encoder(encoder or DEFAULT_ENCODER), read)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
+    else:
+        terminal.out.print(*found.lines(), sep="\n", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -241,6 +361,27 @@ def export(
     )
 
 
+# What is typed after these goes to finetune as it is, --help too.
+HANDED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+@app.command(context_settings=HANDED_ON, add_help_option=False)
+def train(context: typer.Context) -> None:
+    """Adapt an encoder to your data by a recipe."""
+    from finetune.command import run
+
+    run("train", context.args, "naru train")
+
+
+@app.command(context_settings=HANDED_ON, add_help_option=False)
+def mine(context: typer.Context) -> None:
+    """Find hard negatives for pairs of query and document."""
+    from finetune.command import run
+    from indexer.corpus import Corpus
+
+    run("mine", context.args, "naru mine", Corpus)
+
+
 EXAMPLES = (
     "현금영수증폰번호잘못적었어요",
     "아버지 돌아가셨는데 은행 돈 찾으려면",
@@ -276,6 +417,49 @@ def demo(
     if serve:
         terminal.out.print()
         _serve(store, host, port, None, {"demo": EXAMPLES})
+
+
+@app.command()
+def calibrate(
+    beir: Annotated[Path, typer.Argument(help="A BEIR folder: queries.jsonl and qrels/SPLIT.tsv.")],
+    split: Annotated[str, typer.Option(help="Which judgements to fit to; never those you report on.")],
+    collection: CollectionOption = None,
+    store: StoreOption = None,
+    encoder: EncoderOption = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="A metadata field of the passages: queries about one value go together."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the calibration to this file instead of keeping it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit probabilities and cut-offs to judged queries, and keep them with the collection."""
+    from evaluation.beir import Beir
+    from evaluation.calibrate import calibrate as fit
+
+    judged = Beir(beir).split(split)
+    with _searcher(store, collection, encoder) as searcher:
+        with terminal.stages("searches") as stages:
+            fitted = fit(
+                searcher, judged, group=group, progress=lambda done, total: stages("calibrate", done, total)
+            )
+        text = fitted.relevance.to_json()
+        if output is None:
+            searcher.collection.keep_relevance(text)
+        else:
+            output.write_text(text, "utf-8")
+    if as_json:
+        typer.echo(json.dumps(fitted.to_json(), ensure_ascii=False))
+        return
+    terminal.out.print(fitted.table())
+    for reason in fitted.reasons():
+        terminal.note(f"No cut-off {reason}.")
+    where = (
+        "kept with the collection; what is open already must be opened again" if output is None else output
+    )
+    terminal.note(f"Calibration {where}.")
 
 
 def _index(
@@ -318,6 +502,30 @@ def _serve(
         serve_store(opened, service, encoder=encoder, threads=given.encoder.threads, examples=examples)
 
 
+def _encoder(name: str) -> Encodes:
+    """An encoder bundle where there is one, else a sentence-transformers model, by folder or name."""
+    from naru.bundle import DESCRIPTION
+    from naru.encoder import DEFAULT_ENCODER, open_encoder
+
+    if name == DEFAULT_ENCODER or (Path(name) / DESCRIPTION).is_file():
+        return open_encoder(name, threads=settings.load().encoder.threads)
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise NaruError(
+            f"{name} is no encoder bundle; a sentence-transformers model needs: "
+            'pip install "naru-search[finetune]"'
+        ) from error
+    from evaluation.sources import SentenceModel
+
+    try:
+        return SentenceModel(SentenceTransformer(name, device="cpu"))
+    except (OSError, ValueError) as error:
+        raise NaruError(
+            f"{name}: neither an encoder bundle nor a model that can be loaded: {error}"
+        ) from error
+
+
 @contextmanager
 def _store(given: settings.Settings, location: str | None) -> Iterator[Store]:
     from naru.store import open_store
@@ -333,12 +541,14 @@ def _store(given: settings.Settings, location: str | None) -> Iterator[Store]:
 
 
 @contextmanager
-def _searcher(location: str | None, collection: str | None, encoder: str | None) -> Iterator[Searcher]:
+def _searcher(
+    location: str | None, collection: str | None, encoder: str | None, relevance: Path | None = None
+) -> Iterator[Searcher]:
     from search import Searcher
 
     with (
         _store(settings.load(), location) as store,
-        Searcher.open(store, collection or _only(store), encoder) as searcher,
+        Searcher.open(store, collection or _only(store), encoder, relevance=relevance) as searcher,
     ):
         yield searcher
 
@@ -356,30 +566,35 @@ def _only(store: Store) -> str:
     return names[0]
 
 
+def _number_or_name(said: str | None) -> float | str | None:
+    try:
+        return None if said is None else float(said)
+    except ValueError:
+        return said
+
+
 def _show(answer: Answer, searcher: Searcher) -> None:
     from search.highlight import Highlighter
 
     highlighter = Highlighter(answer.tokens, searcher.analyzer, searcher.statistics)
-    for hit in answer.hits:
+    if answer.near_misses:
+        terminal.out.print("No answer found. Near misses, similar but perhaps no answer:")
+    elif not answer.hits:
+        terminal.out.print("Nothing found.")
+    for hit in answer.hits or answer.near_misses:
         snippet = highlighter.highlight(hit.passage).snippet
         terminal.hit(hit, snippet.text, snippet.spans)
-    if not answer.hits:
-        terminal.out.print("Nothing found.")
     for note in answer.notes:
         terminal.note(note.message)
+    cut = answer.cutoff
+    if cut is not None and cut.promise is not None and cut.void is None:
+        terminal.note(
+            f"Cut off at {cut.probability:.2f}: {cut.promise} (from {cut.queries:,} judged queries)."
+        )
     state = "calibrated" if answer.calibrated else "not calibrated: probabilities are a prior"
+    if answer.answerable is not None:
+        terminal.note(f"The collection holds an answer with probability {answer.answerable:.2f}.")
     terminal.note(f"{answer.mode}, {answer.milliseconds:.0f} ms, {state}")
-
-
-def _lines(path: Path | None) -> tuple[str, ...]:
-    """The words of a file, one a line; blank lines and lines that start with # do not count."""
-    if path is None:
-        return ()
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NaruError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 
 def main() -> None:

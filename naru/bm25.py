@@ -195,6 +195,12 @@ def query_vector(terms: Terms, statistics: Statistics) -> SparseVector:
     return SparseVector(counts.ids, (values / reach).astype(np.float32))
 
 
+def known_share(query: SparseVector, statistics: Statistics) -> float:
+    """The share in [0, 1] of a query vector's weight whose tokens the collection holds; 0 without tokens."""
+    known = query.values[statistics.frequency(query.indices) > 0]
+    return min(1.0, float(known.sum(dtype=np.float64)) * (K1 + 1))
+
+
 def statistics_of(documents: Iterable[Counts]) -> Statistics:
     counter = StatisticsCounter()
     for counts in documents:

@@ -1,22 +1,61 @@
-"""From scores to a probability of relevance, and back to the logit where an engine cuts.
+"""From scores to a probability of relevance.
 
     logit(q, d)  = bias + semantic * cosine(q, d) + lexical * lexical(q, d)
-    P(relevant)  = 1 / (1 + exp(-logit))
+    against      = ln(1 + sum over the query's other first hits of e^logit)
+    P(relevant)  = 1 / (1 + exp(-map(logit - rivalry * against)))
 
-One set of weights a mode. The engine ranks and cuts on the logit; here logits become probabilities and
-cut-offs become logits. Weights that were not fitted to the collection at hand are a prior, and say so.
+The engine ranks by the logit. A hit alone does not say how sure to be of it: the same logit is likely right where
+nothing else comes near, and one of many where ten others do. With rivalry 1 exactly one hit of a query or none is
+relevant (a softmax with a place for no answer), with 0 each hit is judged alone. It lowers the best hit of a query
+least, so the order stays, and probabilities are cut after the engine has ranked. `map` rises strictly; None where
+none is needed.
+
+One fit a mode. Weights that were not fitted to the collection at hand are a prior, and say so;
+`evaluation/calibrate.py` fits them and the store keeps them beside the collection.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
 
+from naru.answering import Answering
+from naru.cutoffs import Cutoff
 from naru.errors import NaruError
+from naru.maps import Beta, Knots, Map
 
 MODES = ("hybrid", "semantic", "lexical")
+
+FORMAT = 1
+
+RIVALS = 10
+"""Hits of a query that weigh against each other: a first page. What stands below weighs next to nothing."""
+
+MOST_CHANGE = 0.1
+"""The share of its passages by which a collection may grow or shrink before its calibration is void."""
+
+
+class Made(Protocol):
+    """What a collection says of its making (a Provenance)."""
+
+    @property
+    def collection(self) -> str: ...
+
+    @property
+    def passages(self) -> int: ...
+
+    @property
+    def encoder_fingerprint(self) -> str: ...
+
+    @property
+    def analyzer_fingerprint(self) -> str: ...
+
+    @property
+    def background(self) -> Background: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +82,198 @@ class Background:
     deviation: float
 
 
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One mode: the formula that ranks, what turns its logits into those of probabilities, the cut-offs that were
+    chosen by promise, and how sure to be that a query has an answer (None: too few judged queries have none).
+    `rivalry` is 0 where each hit is judged alone."""
+
+    scores: Scores
+    rivalry: float = 0.0
+    map: Map | None = None
+    cutoffs: tuple[Cutoff, ...] = ()
+    answering: Answering | None = None
+
+    def logits(self, ranked: Sequence[float]) -> list[float]:
+        """The logits of the probabilities of a query's hits; `ranked` are the engine's logits of its first hits,
+        best first, of RIVALS of them at least where there are as many. The order stays."""
+        said = list(ranked)
+        if self.rivalry:
+            rivals = ranked[:RIVALS]
+            everyone = _outweighing(rivals)
+            said = [
+                logit
+                - self.rivalry
+                * (_outweighing([*rivals[:place], *rivals[place + 1 :]]) if place < RIVALS else everyone)
+                for place, logit in enumerate(ranked)
+            ]
+        return said if self.map is None else [self.map(logit) for logit in said]
+
+    def cutoff(self, name: str) -> float:
+        """The logit of the cut-off of a name. NaruError: there is none, or it cannot keep its promise (and why)."""
+        found = self.level(name)
+        if found.logit is None:
+            raise NaruError(f"The cut-off {name!r} is not to be had on this collection: {found.reason}.")
+        return found.logit
+
+    def level(self, name: str) -> Cutoff:
+        """The cut-off of a name, with a number or with the reason why it has none. NaruError: there is none."""
+        for one in self.cutoffs:
+            if one.name == name:
+                return one
+        there = ", ".join(one.name for one in self.cutoffs) or "none, for nothing was calibrated"
+        raise NaruError(
+            f"No cut-off {name!r}; there: {there}. `naru calibrate` chooses them from judgements."
+        )
+
+
 # Chosen and fitted on the calibrate/dev parts of four Korean sets by benchmarks/prior.py; checked by leaving each
 # set out (docs/results.md, "Prior weights"). Cosines are in deviations above the background.
 _PRIOR = {
-    "hybrid": Scores(-3.49, 0.1189, 10.11),
-    "semantic": Scores(-2.0, 0.415, None),
-    "lexical": Scores(-3.79, None, 12.16),
+    "hybrid": Fit(Scores(-3.911, 0.3567, 30.32), rivalry=0.998),
+    "semantic": Fit(Scores(-3.798, 2.836, None), rivalry=1.011),
+    "lexical": Fit(Scores(-4.291, None, 33.15), rivalry=1.0),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Relevance:
-    """The formula of each mode, and whether it was fitted to judgements of this collection."""
+class Basis:
+    """What a fit rests on: the collection version (`created`, `passages`, fingerprints), the retrieval, and the
+    judgements (their SHA-256). `fitted` is an ISO 8601 date."""
 
-    modes: Mapping[str, Scores]
-    calibrated: bool
+    collection: str
+    created: str
+    passages: int
+    encoder: str
+    analyzer: str
+    prefetch: int
+    split: str
+    judgements: str
+    queries: int
+    answerable: int
+    fitted: str
+
+    def void(self, made: Made) -> str | None:
+        """Why a fit on this basis says nothing about a collection; None: it holds."""
+        if self.collection != made.collection:
+            return f"it was fitted on the collection {self.collection!r}, this is {made.collection!r}"
+        if self.encoder != made.encoder_fingerprint:
+            return f"it was fitted with encoder {self.encoder}, the collection has {made.encoder_fingerprint}"
+        if self.analyzer != made.analyzer_fingerprint:
+            return (
+                f"it was fitted with analyzer {self.analyzer}, the collection has {made.analyzer_fingerprint}"
+            )
+        if abs(made.passages - self.passages) > MOST_CHANGE * self.passages:
+            return (
+                f"it was fitted on {self.passages:,} passages, now there are {made.passages:,}: "
+                f"more than {MOST_CHANGE:.0%} have come or gone"
+            )
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Relevance:
+    """The fit of each mode. Without `basis` nothing was fitted: weights are a prior, and `void` says why a
+    calibration that there is does not hold for this collection."""
+
+    fits: Mapping[str, Fit]
+    basis: Basis | None = None
+    void: str | None = None
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether probabilities rest on judgements of this collection."""
+        return self.basis is not None
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        return tuple(self.fits)
 
     @classmethod
-    def prior(cls, background: Background) -> Self:
-        """Weights for a collection without judgements."""
+    def prior(cls, background: Background, void: str | None = None) -> Self:
+        """Weights for a collection without judgements, or whose calibration is `void`."""
         deviation = max(background.deviation, 1e-3)
-        modes = {}
+        fits = {}
         for mode, prior in _PRIOR.items():
-            if prior.semantic is None:
-                modes[mode] = prior
-                continue
-            weight = prior.semantic / deviation
-            modes[mode] = Scores(prior.bias - weight * background.mean, weight, prior.lexical)
-        return cls(modes, calibrated=False)
+            scores = prior.scores
+            if scores.semantic is not None:
+                weight = scores.semantic / deviation
+                scores = Scores(scores.bias - weight * background.mean, weight, scores.lexical)
+            fits[mode] = Fit(scores, prior.rivalry)
+        return cls(fits, void=void)
+
+    @classmethod
+    def kept(cls, text: str | None, made: Made) -> Self:
+        """What was kept beside a collection, where it still holds for it; else the prior, saying why."""
+        if text is None:
+            return cls.prior(made.background)
+        found = cls.from_json(text, f"the calibration kept with the collection {made.collection!r}")
+        void = found._void(made)
+        return found if void is None else cls.prior(made.background, f"the calibration is void: {void}")
+
+    @classmethod
+    def read(cls, path: Path, made: Made) -> Self:
+        """A file that `naru calibrate --output` wrote. NaruError: damaged, or it does not hold for the collection."""
+        try:
+            found = cls.from_json(path.read_text("utf-8"), str(path))
+        except OSError as error:
+            raise NaruError(f"{path}: cannot be read: {error.strerror}.") from error
+        void = found._void(made)
+        if void is not None:
+            raise NaruError(
+                f"{path}: this calibration does not hold here: {void}. Run `naru calibrate` again."
+            )
+        return found
+
+    def fit(self, mode: str) -> Fit:
+        """What a mode ranks and says by. NaruError on an unknown one."""
+        if mode not in self.fits:
+            raise NaruError(f"Unknown mode {mode!r}: expected one of {', '.join(self.fits)}.")
+        return self.fits[mode]
 
     def scores(self, mode: str) -> Scores:
         """The formula of a mode. NaruError on an unknown one."""
-        if mode not in self.modes:
-            raise NaruError(f"Unknown mode {mode!r}: expected one of {', '.join(self.modes)}.")
-        return self.modes[mode]
+        return self.fit(mode).scores
+
+    def to_json(self) -> str:
+        """A fitted relevance as text. ValueError for a prior, which is never kept."""
+        if self.basis is None:
+            raise ValueError("a prior is not kept: there is nothing that it was fitted on")
+        fits = {mode: asdict(fit) for mode, fit in self.fits.items()}
+        said = {"format": FORMAT, "basis": asdict(self.basis), "fits": fits}
+        return json.dumps(said, ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Self:
+        """NaruError naming `where` when the text is damaged or of another format."""
+        try:
+            said = json.loads(text)
+            if said["format"] != FORMAT:
+                raise NaruError(
+                    f"{where}: format {said['format']!r}; this naru reads {FORMAT}. Run `naru calibrate` again."
+                )
+            return cls({mode: _fit(one) for mode, one in said["fits"].items()}, Basis(**said["basis"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise NaruError(f"{where}: damaged: {error!r}. Run `naru calibrate` again.") from error
+
+    def _void(self, made: Made) -> str | None:
+        return None if self.basis is None else self.basis.void(made)
+
+
+def _fit(said: Mapping[str, Any]) -> Fit:
+    shape = said["map"]
+    curve: Map | None = None
+    if shape is not None:
+        curve = Knots(tuple(shape["raw"]), tuple(shape["calibrated"])) if "raw" in shape else Beta(**shape)
+    cutoffs = tuple(Cutoff.from_json(one) for one in said["cutoffs"])
+    answering = None if said["answering"] is None else Answering.from_json(said["answering"])
+    return Fit(Scores(**said["scores"]), float(said["rivalry"]), curve, cutoffs, answering)
+
+
+def _outweighing(logits: Sequence[float]) -> float:
+    """ln(1 + sum of exp(logits)): how much speaks for something else, no answer at all counting 1."""
+    most = max([0.0, *logits])
+    return most + math.log(math.exp(-most) + sum(math.exp(one - most) for one in logits))
 
 
 def probability(logit: float) -> float:
@@ -88,7 +285,7 @@ def probability(logit: float) -> float:
 
 
 def logit(cutoff: float) -> float:
-    """Where an engine cuts for a probability: its inverse sigmoid. NaruError unless 0 < cutoff < 1."""
+    """A probability's inverse sigmoid. NaruError unless 0 < cutoff < 1."""
     if not 0.0 < cutoff < 1.0:
         raise NaruError(f"A probability cut-off must lie between 0 and 1, both excluded; got {cutoff}.")
     return math.log(cutoff) - math.log1p(-cutoff)

@@ -40,13 +40,14 @@ def routes(catalog: Catalog, workers: Workers, examples: Mapping[str, Sequence[s
 
     @router.post("/v1/search", tags=["search"], responses=_REFUSALS)
     async def search(request: Request, asked: SearchIn) -> SearchOut:
-        """The passages of a collection that answer a query, best first, each with its probability."""
+        """The passages of a collection that answer a query, best first, each with its probability; or that none
+        does, with the near misses apart."""
         searcher = catalog.find(asked.collection)
         return await workers.run(lambda: _search(searcher, asked), _hung_up(request))
 
     @router.get("/v1/collections", tags=["search"], responses={503: _REFUSALS[503]})
     async def collections() -> CollectionsOut:
-        """The collections served here."""
+        """The collections served here, with the cut-offs that a search of each may name."""
         return CollectionsOut(
             collections=[
                 _collection(name, searcher, tuple(examples.get(name, ())))
@@ -75,13 +76,16 @@ def _search(searcher: Searcher, asked: SearchIn) -> SearchOut:
         limit=asked.limit,
         filter=None if asked.filter is None else asked.filter.filter(),
         cutoff=asked.cutoff,
+        anyway=asked.anyway,
     )
-    if asked.highlight == "off":
-        found = [Found(hit, None) for hit in answer.hits]
-    else:
+    marks = None
+    if asked.highlight != "off":
         marks = Highlighter(answer.tokens, searcher.analyzer, searcher.statistics)
-        found = [Found(hit, marks.highlight(hit.passage)) for hit in answer.hits]
-    return search_out(answer, found, searcher.collection.name, asked)
+    hits, near_misses = (
+        [Found(hit, None if marks is None else marks.highlight(hit.passage)) for hit in found]
+        for found in (answer.hits, answer.near_misses)
+    )
+    return search_out(answer, hits, near_misses, searcher.collection.name, asked)
 
 
 def _collection(name: str, searcher: Searcher, examples: tuple[str, ...]) -> CollectionOut:
@@ -91,7 +95,9 @@ def _collection(name: str, searcher: Searcher, examples: tuple[str, ...]) -> Col
         encoder=searcher.encoder.info.name,
         created=searcher.provenance.created,
         calibrated=searcher.relevance.calibrated,
+        void=searcher.relevance.void,
         modes=tuple(searcher.relevance.modes),
+        cutoffs={mode: fit.cutoffs for mode, fit in searcher.relevance.fits.items()},
         examples=examples,
     )
 

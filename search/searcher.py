@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from naru.bm25 import Terms, query_vector
+from naru.answering import READ, matched
+from naru.bm25 import Terms, known_share, query_vector
+from naru.cutoffs import LEVELS
 from naru.documents import Hit
 from naru.encoder import Encoder, open_encoder
 from naru.errors import NaruError
 from naru.filters import Filter
 from naru.provenance import Provenance
-from naru.relevance import Relevance, logit, probability
+from naru.relevance import RIVALS, Fit, Relevance, Scores, logit, probability
 from naru.store import Collection, Request, Scored, Store
 from naru.text import Analyzer, Token, normalize
+from search.answer import Answer, Cut, Note
 from search.keyboard import mistyped
 
 MAX_QUERY = 10_000
@@ -27,76 +32,60 @@ PREFETCH = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """Something that was done to the query: `keyboard` (read as Hangul keystrokes: `typed`, `read`) or `cut`
-    (the encoder read its first `tokens` only). The message says it in English; a page may say it otherwise."""
+class Offer:
+    """All that retrieval offers for one query: what both channels prefetch, each with both true scores.
 
-    kind: str
-    message: str
-    values: Mapping[str, str | int]
+    `known` is the share in [0, 1] of the query's BM25 weight whose tokens the collection knows.
+    """
+
+    scored: tuple[Scored, ...]
+    known: float
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a search found. `calibrated` is False while probabilities rest on prior weights.
+class _Reading:
+    """A query as it is searched: its tokens, its text for the encoder, and what was done to it."""
 
-    `tokens` are the query's own, for highlighting; `milliseconds` is the whole search.
-    """
-
-    query: str
-    mode: str
-    hits: tuple[Hit, ...]
-    calibrated: bool
-    tokens: tuple[Token, ...]
-    notes: tuple[Note, ...]
-    milliseconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for programs: what `naru search --json` prints."""
-        hits = [
-            {
-                "rank": hit.rank,
-                "id": hit.passage.id,
-                "title": hit.passage.title,
-                "text": hit.passage.text,
-                "metadata": dict(hit.passage.metadata),
-                "probability": hit.probability,
-                "logit": hit.logit,
-                "semantic": hit.semantic,
-                "lexical": hit.lexical,
-            }
-            for hit in self.hits
-        ]
-        return {
-            "query": self.query,
-            "mode": self.mode,
-            "calibrated": self.calibrated,
-            "hits": hits,
-            "notes": [asdict(note) for note in self.notes],
-            "milliseconds": self.milliseconds,
-        }
+    tokens: list[Token]
+    text: str
+    notes: list[Note]
 
 
 class Searcher:
     """Searches one collection. Safe to share between threads."""
 
-    def __init__(self, collection: Collection, encoder: Encoder, analyzer: Analyzer | None = None) -> None:
-        """NaruError when encoder or analyzer are not those the collection was indexed with."""
+    def __init__(
+        self,
+        collection: Collection,
+        encoder: Encoder,
+        analyzer: Analyzer | None = None,
+        *,
+        relevance: Path | None = None,
+    ) -> None:
+        """Without a `relevance` file probabilities are those of the calibration kept beside the collection, or a
+        prior. NaruError when encoder or analyzer are not those the collection was indexed with, or the file does
+        not hold for the collection."""
         self.collection = collection
         self.provenance = Provenance.from_facts(collection.manifest.facts)
         self.encoder = encoder
         self.analyzer = analyzer or Analyzer(self.provenance.analyzer)
         self.provenance.check(self.encoder, self.analyzer)
         self.statistics = collection.manifest.statistics
-        self.relevance = Relevance.prior(self.provenance.background)
+        if relevance is None:
+            self.relevance = Relevance.kept(collection.relevance(), self.provenance)
+        else:
+            self.relevance = Relevance.read(relevance, self.provenance)
 
     @classmethod
-    def open(cls, store: Store, name: str, encoder: str | None = None) -> Self:
-        """Open a collection by name, with the encoder it names unless another path is given."""
+    def open(
+        cls, store: Store, name: str, encoder: str | None = None, *, relevance: Path | None = None
+    ) -> Self:
+        """Open a collection by name, with the encoder it names unless another path is given, and the calibration
+        kept beside it unless another file is given."""
         collection = store.open(name)
         try:
             wanted = encoder or Provenance.from_facts(collection.manifest.facts).encoder
-            return cls(collection, open_encoder(wanted))
+            return cls(collection, open_encoder(wanted), relevance=relevance)
         except BaseException:
             collection.close()
             raise
@@ -108,35 +97,29 @@ class Searcher:
         mode: str = "hybrid",
         limit: int = 10,
         filter: Filter | None = None,
-        cutoff: float | None = None,
+        cutoff: float | str | None = None,
+        anyway: bool = False,
     ) -> Answer:
         """The best passages for a query, best first.
 
-        `cutoff` is a probability in (0, 1) below which nothing is shown. Raises NaruError on an empty or
-        overlong query, an unknown mode, a limit below 1 or a cut-off out of range.
+        `cutoff` is a probability in (0, 1) below which nothing is shown, or the name of a cut-off that calibration
+        chose (`precise`, `balanced`, `sensitive`); the answer says what it promises. With `anyway` hits stay hits
+        where the answer says that there is none. Raises NaruError on an empty or overlong query, an unknown mode, a
+        limit below 1, a cut-off out of range, or a name that nothing was calibrated for.
         """
         started = perf_counter()
-        if not query.strip():
-            raise NaruError("The query is empty: type at least one word.")
-        if len(query) > MAX_QUERY:
-            raise NaruError(f"The query has {len(query):,} characters; at most {MAX_QUERY:,} are searched.")
         if limit < 1:
             raise NaruError(f"limit must be at least 1, got {limit}.")
-        scores = self.relevance.scores(mode)
-        notes: list[Note] = []
-        read = normalize(query).text
-        tokens = self.analyzer.query_tokens(query)
+        read = self._read(query)
+        fit = self.relevance.fit(mode)
+        cut = self._cut(fit, cutoff, filter)
+        scores, notes = fit.scores, [*read.notes]
         dense = bm25 = None
-        hangul = mistyped(query, tokens, self.analyzer, self.statistics)
-        if hangul is not None:
-            tokens, read = hangul.tokens, normalize(hangul.query).text
-            message = f"Searched for {hangul.read!r}: {hangul.typed!r} looks typed on an English layout."
-            notes.append(Note("keyboard", message, {"typed": hangul.typed, "read": hangul.read}))
         if scores.lexical is not None:
-            bm25 = query_vector(_terms(tokens), self.statistics)
+            bm25 = query_vector(_terms(read.tokens), self.statistics)
         if scores.semantic is not None:
-            dense = self.encoder.queries([read])[0]
-            if not self.encoder.reads_whole(read):
+            dense = self.encoder.queries([read.text])[0]
+            if not self.encoder.reads_whole(read.text):
                 length = self.encoder.info.max_length
                 message = f"The encoder read the first {length} tokens of the query."
                 notes.append(Note("cut", message, {"tokens": length}))
@@ -145,21 +128,112 @@ class Searcher:
                 scores=scores,
                 dense=dense,
                 bm25=bm25,
-                limit=limit,
+                limit=max(limit + 1, RIVALS),  # one more tells whether the limit hides what reaches a cut-off
                 prefetch=max(PREFETCH, limit),
                 filter=filter,
-                threshold=None if cutoff is None else logit(cutoff),
             )
         )
+        logits = fit.logits([one.logit for one in found])
+        hits = tuple(_hit(*each) for each in zip(found[:limit], range(1, limit + 1), logits, strict=False))
+        least = -math.inf if cut is None or cut.logit is None else cut.logit
+        shown = tuple(hit for hit, said in zip(hits, logits, strict=False) if said >= least)
+        if cut is not None and len(logits) > limit and logits[limit] >= least:
+            cut = cut.short_of(limit)
+        answerable = self._answerable(fit, found, read.tokens)
+        answered = self._answered(fit, answerable, shown, cut)
+        missed = answered is False and not anyway
         return Answer(
             query=query,
             mode=mode,
-            hits=tuple(_hit(scored, rank) for rank, scored in enumerate(found, start=1)),
+            hits=() if missed else shown,
             calibrated=self.relevance.calibrated,
-            tokens=tuple(tokens),
-            notes=tuple(notes),
+            tokens=tuple(read.tokens),
+            notes=(*notes, *self._promises(cut)),
             milliseconds=(perf_counter() - started) * 1e3,
+            answerable=answerable,
+            answered=answered,
+            near_misses=hits if missed else (),
+            cutoff=cut,
         )
+
+    def candidates(self, query: str, *, filter: Filter | None = None) -> Offer:
+        """What a search would rank: both channels' PREFETCH best, with true scores, under no fitted weights.
+
+        Raises NaruError on an empty or overlong query.
+        """
+        read = self._read(query)
+        bm25 = query_vector(_terms(read.tokens), self.statistics)
+        found = self.collection.search(
+            Request(
+                scores=Scores(0.0, 1.0, 1.0),
+                dense=self.encoder.queries([read.text])[0],
+                bm25=bm25,
+                limit=2 * PREFETCH,
+                prefetch=PREFETCH,
+                filter=filter,
+            )
+        )
+        return Offer(tuple(found), known_share(bm25, self.statistics))
+
+    def _cut(self, fit: Fit, cutoff: float | str | None, filter: Filter | None) -> Cut | None:
+        if cutoff is None:
+            return None
+        if not isinstance(cutoff, str):
+            return Cut(None, cutoff, logit(cutoff))
+        if self.relevance.void is not None and cutoff in LEVELS:
+            return Cut(cutoff, None, None, void=self.relevance.void)
+        return Cut.at(fit.level(cutoff), filtered=filter is not None)
+
+    def _promises(self, cut: Cut | None) -> Iterator[Note]:
+        """What is not promised after all."""
+        if self.relevance.void is not None:
+            message = f"Probabilities are a prior: {self.relevance.void}."
+            yield Note("void", message, {"reason": self.relevance.void})
+        if cut is None or cut.name is None or cut.void is None:
+            return
+        if cut.logit is None:
+            message = (
+                f"{cut.name!r} is not to be had on this collection ({cut.void}), so nothing was cut off."
+            )
+            yield Note("uncut", message, {"cutoff": cut.name, "reason": cut.void})
+        else:
+            yield Note("promise", f"{cut.name!r} promises nothing here: {cut.void}.", {"cutoff": cut.name})
+
+    def _answered(
+        self, fit: Fit, answerable: float | None, shown: Sequence[Hit], cut: Cut | None
+    ) -> bool | None:
+        if not self.relevance.calibrated:
+            return None
+        if not shown:
+            return False
+        if cut is not None and cut.name is not None and cut.logit is not None:
+            return True  # what a level promises counts what it shows: nothing else may hide it
+        if fit.answering is not None and answerable is not None:
+            return answerable >= fit.answering.threshold
+        return None if cut is None or cut.logit is None else True
+
+    def _answerable(self, fit: Fit, found: Sequence[Scored], tokens: list[Token]) -> float | None:
+        if fit.answering is None:
+            return None
+        terms = _terms(tokens)
+        known = known_share(query_vector(terms, self.statistics), self.statistics)
+        held = [self.analyzer.document(one.passage.text, one.passage.title) for one in found[:READ]]
+        rows = [(one.logit, one.semantic, one.lexical) for one in found]
+        said = fit.answering.logit(rows, known, matched(terms, held, self.statistics))
+        return 0.0 if said is None else probability(said)
+
+    def _read(self, query: str) -> _Reading:
+        if not query.strip():
+            raise NaruError("The query is empty: type at least one word.")
+        if len(query) > MAX_QUERY:
+            raise NaruError(f"The query has {len(query):,} characters; at most {MAX_QUERY:,} are searched.")
+        tokens = self.analyzer.query_tokens(query)
+        hangul = mistyped(query, tokens, self.analyzer, self.statistics)
+        if hangul is None:
+            return _Reading(tokens, normalize(query).text, [])
+        message = f"Searched for {hangul.read!r}: {hangul.typed!r} looks typed on an English layout."
+        note = Note("keyboard", message, {"typed": hangul.typed, "read": hangul.read})
+        return _Reading(hangul.tokens, normalize(hangul.query).text, [note])
 
     def close(self) -> None:
         self.collection.close()
@@ -180,12 +254,12 @@ def _terms(tokens: list[Token]) -> Terms:
     return terms
 
 
-def _hit(scored: Scored, rank: int) -> Hit:
+def _hit(scored: Scored, rank: int, said: float) -> Hit:
     return Hit(
         passage=scored.passage,
         rank=rank,
         logit=scored.logit,
-        probability=probability(scored.logit),
+        probability=probability(said),
         semantic=scored.semantic,
         lexical=scored.lexical,
     )

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from naru.cutoffs import LEVELS, Cutoff
 from naru.documents import Hit
+from search.answer import Answer, Cut, Note
 from search.conditions import FilterIn
 from search.highlight import Highlights, Marked, Segment, Span
-from search.searcher import Answer, Note
+
+CutoffIn = Annotated[
+    float | str,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "string", "enum": LEVELS},
+            ]
+        }
+    ),
+]
 
 
 class SearchIn(BaseModel):
@@ -27,8 +40,15 @@ class SearchIn(BaseModel):
     mode: Literal["hybrid", "semantic", "lexical"] = "hybrid"
     limit: int = Field(10, ge=1, le=100)
     filter: FilterIn | None = None
-    cutoff: float | None = Field(
-        None, gt=0, lt=1, description="A probability; passages below it are not returned."
+    cutoff: CutoffIn | None = Field(
+        None,
+        description="Passages below it are no hits: a probability, or a level that `naru calibrate` chose for the "
+        "collection. The answer's `cutoff` says what that promises.",
+        examples=[0.5, "balanced"],
+    )
+    anyway: bool = Field(
+        False,
+        description="Return hits as such even where the answer says that there is none (`answered` false).",
     )
     highlight: Literal["offsets", "segments", "off"] = Field(
         "offsets",
@@ -71,14 +91,20 @@ class HitOut(BaseModel):
 
 class SearchOut(BaseModel):
     """An answer. `calibrated` false: the probabilities rest on prior weights, not on judgements of this
-    collection. `answered` says whether anything reached the cut-off; null where none was given."""
+    collection. `answerable` is the probability that the collection holds an answer; null where that was not fitted.
+    `answered` false: it holds none, or nothing reaches the cut-off; then `hits` is empty and what comes nearest is in
+    `near_misses`. At a level the cut-off decides alone, for its promise counts what it shows. Null: nothing calibrated
+    decides it. `cutoff` is null where none was asked for."""
 
     query: str
     mode: str
     collection: str
     calibrated: bool
     answered: bool | None
+    answerable: float | None
+    cutoff: Cut | None
     hits: list[HitOut]
+    near_misses: list[HitOut]
     notes: tuple[Note, ...]
     milliseconds: float
 
@@ -91,14 +117,20 @@ class Found:
     highlights: Highlights | None
 
 
-def search_out(answer: Answer, found: Sequence[Found], collection: str, asked: SearchIn) -> SearchOut:
+def search_out(
+    answer: Answer, hits: Sequence[Found], near_misses: Sequence[Found], collection: str, asked: SearchIn
+) -> SearchOut:
+    segments = asked.highlight == "segments"
     return SearchOut(
         query=answer.query,
         mode=answer.mode,
         collection=collection,
         calibrated=answer.calibrated,
-        answered=None if asked.cutoff is None else bool(answer.hits),
-        hits=[_hit_out(one, segments=asked.highlight == "segments") for one in found],
+        answered=answer.answered,
+        answerable=answer.answerable,
+        cutoff=answer.cutoff,
+        hits=[_hit_out(one, segments=segments) for one in hits],
+        near_misses=[_hit_out(one, segments=segments) for one in near_misses],
         notes=answer.notes,
         milliseconds=round(answer.milliseconds, 3),
     )
@@ -128,14 +160,18 @@ def _each(marked: Highlights, part: Literal["spans", "segments"]) -> dict[str, A
 
 
 class CollectionOut(BaseModel):
-    """A collection being served and what it was made with."""
+    """A collection being served and what it was made with. `void` says why a calibration that it has does not hold.
+    `cutoffs` are, by mode, the levels that a search may name, with what each promises and the evidence, or with the
+    reason why it has no number; none where nothing was calibrated."""
 
     name: str
     passages: int
     encoder: str
     created: str
     calibrated: bool
+    void: str | None
     modes: tuple[str, ...]
+    cutoffs: dict[str, tuple[Cutoff, ...]]
     examples: tuple[str, ...] = Field(description="Queries worth trying on it.")
 
 

@@ -129,6 +129,41 @@ def test_evaluate_prints_the_measures_of_each_mode_and_writes_runs(indexed: Shel
     assert (indexed.folder / "run.lexical.trec").read_text().startswith("q1\tQ0\tcard-1\t1\t")
 
 
+def test_modes_are_compared_and_a_fall_fails(indexed: Shell) -> None:
+    beir = indexed.folder / "beir"
+    (beir / "qrels").mkdir(parents=True, exist_ok=True)
+    write(
+        beir / "queries.jsonl",
+        [{"_id": "q1", "text": "카드 잃어버렸어요", "area": "카드"}, {"_id": "q2", "text": "이사했어요"}],
+    )
+    (beir / "qrels" / "test.tsv").write_text("q1\tcard-1\t1\nq2\tmove-1\t1\n")
+    (indexed.folder / "bad.json").write_text('{"q1": {"move-1": 2, "card-1": 1}, "q2": {"move-1": 1}}')
+    said = indexed.json(
+        *("evaluate", "beir", "--split", "test", "--mode", "lexical", "--from-run", "bad.json"),
+        *("--measures", "RR@10 P@1", "--baseline", "lexical", "--slice", "area", "--intervals"),
+        *("--per-query", "results.jsonl", "--qrels-file", "qrels.trec"),
+    )
+    assert said["modes"]["bad"] == {"RR@10": 0.75, "P@1": 0.5}
+    assert said["comparisons"][0]["measures"]["P@1"]["difference"] == 0.5 - said["modes"]["lexical"]["P@1"]
+    assert set(said["slices"]["area"]) == {"카드", "(none)"}
+    shown = indexed("compare", "bad.json", "bad.json", "--qrels", "qrels.trec", "--fail-if-worse", "RR@10:0")
+    assert "are not told apart" in shown.stdout
+    (indexed.folder / "good.json").write_text('{"q1": {"card-1": 1}, "q2": {"move-1": 1}}')
+    failed = indexed(
+        *("compare", "good.json", "results.jsonl#bad", "--qrels", "qrels.trec", "--measures", "RR@10 P@1"),
+        *("--fail-if-worse", "RR@10:0.1"),
+        status=1,
+    )
+    assert "RR@10 fell by 0.2500" in failed.stderr
+    assert "1.000 -> 0.500  카드 잃어버렸어요  (q1)" in failed.stdout
+    lists = indexed.json(
+        "compare", "results.jsonl#bad", "good.json", "--qrels", "qrels.trec", "--measures", "P@1 RR@10"
+    )
+    assert lists["queries_by_measure"]["RR@10"]["won"] == [
+        {"query": "q1", "text": "카드 잃어버렸어요", "a": 0.5, "b": 1.0}
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -174,6 +209,8 @@ def test_bad_rows_can_be_skipped_and_are_kept_apart(naru: Shell, tiny_bundle: Pa
         (["search", "카드", "--mode", "fuzzy"], 2, "fuzzy"),
         (["search", "카드", "--store", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9 cannot be reached"),
         (["evaluate", "nowhere", "--split", "test"], 1, "nowhere"),
+        (["compare", "a", "b"], 1, "a run needs judgements to be measured by: --qrels"),
+        (["compare", "a", "b", "--fail-if-worse", "nDCG@10"], 1, "such as nDCG@10:0.01"),
         (["index", "nowhere.jsonl", "--collection", "x"], 1, "nowhere.jsonl: no such file"),
         (["index", "corpus.jsonl", "--collection", "a/b", "--encoder", "TINY"], 1, "a/b"),
         (["index", "corpus.jsonl", "--collection", "x", "--encoder", "nowhere"], 1, "naru export"),
@@ -245,6 +282,6 @@ def test_the_running_service_has_loaded_no_training_library(serving: subprocess.
 
 def test_version_and_help(naru: Shell) -> None:
     assert naru("--version").stdout.startswith("naru ")
-    for command in ("index", "search", "serve", "evaluate", "export", "demo"):
+    for command in ("index", "search", "serve", "evaluate", "compare", "export", "demo"):
         assert command in naru("--help").stdout
         assert "--help" in naru(command, "--help").stdout

@@ -81,6 +81,12 @@ class Collection(Protocol):
 
     def count(self, filter: Filter | None = None) -> int: ...
 
+    def relevance(self) -> str | None:
+        """The calibration that was kept under this collection's name, as it was given; a publish leaves it."""
+
+    def keep_relevance(self, text: str) -> None:
+        """Keep a calibration in the place of the one before, in one step."""
+
     def close(self) -> None: ...
 
 

@@ -159,6 +159,12 @@ class EdgeCollection:
     def count(self, filter: Filter | None = None) -> int:
         return self._shard.count(edge.CountRequest(exact=True, filter=filter_of(filter)))
 
+    def relevance(self) -> str | None:
+        return self._versions.relevance()
+
+    def keep_relevance(self, text: str) -> None:
+        self._versions.keep_relevance(text)
+
     def close(self) -> None:
         """Let go of the version; a version that was replaced meanwhile is removed."""
         if self._lease.file < 0:

@@ -23,7 +23,18 @@ from naru.store import payload as payloads
 from naru.store.connection import Connection
 from naru.store.points import check_name
 from naru.store.server_build import FORMAT, ServerBuild
-from naru.store.server_versions import about, about_id, alias_map, aliases, is_version, retrieve, sweep
+from naru.store.server_versions import (
+    RELEVANCE,
+    about,
+    about_id,
+    alias_map,
+    aliases,
+    is_version,
+    keep_relevance,
+    relevance,
+    retrieve,
+    sweep,
+)
 from naru.store.server_words import filter_of, found_of, query_of
 
 _PAGE = 512
@@ -98,6 +109,7 @@ class ServerCollection:
         self.dimension = int(said["dimension"])
         self._count = int(said["count"])
         self._apart = [about_id(part) for part in range(said["parts"] + 1)]
+        self._aside = [*self._apart, about_id(RELEVANCE)]
         self.manifest = Manifest(said["facts"], Statistics.from_bytes(self._statistics()))
 
     def search(self, request: Request) -> list[Scored]:
@@ -136,10 +148,16 @@ class ServerCollection:
     def count(self, filter: Filter | None = None) -> int:
         if filter is None:
             return self._count
-        keep = filter_of(filter, without=self._apart)
+        keep = filter_of(filter, without=self._aside)
         return self._connection.ask(
             lambda client: client.count(self._version, count_filter=keep, exact=True).count
         )
+
+    def relevance(self) -> str | None:
+        return relevance(self._connection, self._version)
+
+    def keep_relevance(self, text: str) -> None:
+        keep_relevance(self._connection, self._version, text)
 
     def close(self) -> None:
         """Nothing to let go of: the connection is the store's."""
@@ -148,7 +166,7 @@ class ServerCollection:
         return self._connection.ask(
             lambda client: client.scroll(
                 self._version,
-                scroll_filter=filter_of(None, without=self._apart),
+                scroll_filter=filter_of(None, without=self._aside),
                 limit=_PAGE,
                 offset=offset,
                 with_payload=payloads.ORIGINAL,

@@ -18,7 +18,16 @@ from naru.store import Manifest, Point
 from naru.store import payload as payloads
 from naru.store.connection import ATTEMPTS, Connection
 from naru.store.points import MOST_INDEXES, batches, check_count, range_fields
-from naru.store.server_versions import STAMP, about_id, alias_map, aliases, drop, sweep
+from naru.store.server_versions import (
+    STAMP,
+    about_id,
+    alias_map,
+    aliases,
+    drop,
+    keep_relevance,
+    relevance,
+    sweep,
+)
 from naru.store.server_words import point_of
 
 FORMAT = 1
@@ -66,6 +75,9 @@ class ServerBuild:
         }
         self._upsert([models.PointStruct(id=about_id(0), vector={}, payload={"about": json.dumps(about)})])
         before = aliases(self._connection).get(self._name)
+        calibration = None if before is None else relevance(self._connection, before)
+        if calibration is not None:
+            keep_relevance(self._connection, self._version, calibration)
         self._connection.ask(self._swap)
         self._over = True
         sweep(self._connection, self._name, keep=(self._version, before))

@@ -30,6 +30,20 @@ def about(connection: Connection, version: str) -> dict[str, Any] | None:
     return json.loads(records[0].payload["about"]) if records and records[0].payload else None
 
 
+RELEVANCE = -1
+"""Which of a version's points about itself holds the calibration."""
+
+
+def relevance(connection: Connection, version: str) -> str | None:
+    records = retrieve(connection, version, [str(about_id(RELEVANCE))], ["relevance"])
+    return records[0].payload["relevance"] if records and records[0].payload else None
+
+
+def keep_relevance(connection: Connection, version: str, text: str) -> None:
+    point = models.PointStruct(id=str(about_id(RELEVANCE)), vector={}, payload={"relevance": text})
+    connection.ask(lambda client: client.upsert(version, [point], wait=True))
+
+
 def retrieve(connection: Connection, version: str, ids: list[str], fields: list[str]) -> list[models.Record]:
     return connection.ask(
         lambda client: client.retrieve(version, list(ids), with_payload=fields, with_vectors=False)

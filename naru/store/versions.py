@@ -2,6 +2,7 @@
 
     STORE/NAME/.lock            held for the moment in which versions come and go
     STORE/NAME/CURRENT          the name of the published version; swapped by rename
+    STORE/NAME/relevance.json   the calibration, where there is one; outlives versions, swapped by rename
     STORE/NAME/<version>/       holder: locked by the one process that has it open, and says which that is
     STORE/NAME/.build-<version> a build; of a killed process when nobody holds it
     STORE/NAME/.old-<version>   a version on its way out
@@ -129,10 +130,25 @@ class Versions:
             _sync_one(self.folder)
             self._sweep()
 
+    def relevance(self) -> str | None:
+        try:
+            return (self.folder / "relevance.json").read_text("utf-8")
+        except FileNotFoundError:
+            return None
+
+    def keep_relevance(self, text: str) -> None:
+        with self._changing():
+            swap = self.folder / ".relevance.json"
+            swap.write_text(text, "utf-8")
+            _sync_one(swap)
+            swap.replace(self.folder / "relevance.json")
+            _sync_one(self.folder)
+
     def withdraw(self) -> None:
         """Nothing is published any more; versions go when nobody holds them."""
         with self._changing():
             (self.folder / "CURRENT").unlink(missing_ok=True)
+            (self.folder / "relevance.json").unlink(missing_ok=True)
             _sync_one(self.folder)
             self._sweep()
 

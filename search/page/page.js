@@ -1,14 +1,17 @@
-// The page's state lives in its address: ?q=, mode, collection, and one field=value for each filter.
+// The page's state lives in its address: ?q=, mode, level, collection, and one field=value for each filter.
 
-import { make, showHits } from "./results.js";
+import { make, percent, showHits } from "./results.js";
 import { remember, remembered, translate, wordsOf } from "./words.js";
 
 const MODES = ["hybrid", "semantic", "lexical"];
+const LEVELS = ["sensitive", "balanced", "precise"];
 const LIMIT = 10;
+const NEAR = 5; // near misses shown
 const at = (id) => document.getElementById(id);
 const form = at("search");
 const input = at("query");
 const list = at("results");
+const near = at("near").querySelector("ol");
 
 let language = remembered();
 let words = wordsOf(language);
@@ -26,6 +29,7 @@ function asked() {
   return {
     query: (parameters.get("q") ?? "").trim(),
     mode: MODES.includes(mode) ? mode : "hybrid",
+    level: LEVELS.includes(parameters.get("level")) ? parameters.get("level") : "",
     collection: parameters.get("collection") ?? collections[0]?.name ?? null,
     filters: parameters.getAll("where").flatMap(readFilter),
   };
@@ -40,10 +44,17 @@ function readFilter(written) {
   }
 }
 
-function address({ query, mode, collection, filters }) {
+/** The cut-offs of what is asked for, by name; none where nothing was calibrated. */
+function cutoffs({ collection, mode }) {
+  const offered = collections.find(({ name }) => name === collection)?.cutoffs[mode] ?? [];
+  return Object.fromEntries(offered.map((one) => [one.name, one]));
+}
+
+function address({ query, mode, level, collection, filters }) {
   const parameters = new URLSearchParams();
   if (query) parameters.set("q", query);
   if (mode !== "hybrid") parameters.set("mode", mode);
+  if (level) parameters.set("level", level);
   if (collection && collection !== collections[0]?.name) parameters.set("collection", collection);
   for (const { field, equals } of filters) parameters.append("where", JSON.stringify([field, equals]));
   const text = parameters.toString();
@@ -86,6 +97,7 @@ async function follow() {
   input.value = wanted.query;
   form.elements.mode.value = wanted.mode;
   at("collection").value = wanted.collection ?? "";
+  showLevels(wanted);
   showFilters(wanted.filters);
   if (!wanted.query) {
     answer = failure = null;
@@ -105,6 +117,7 @@ async function follow() {
         limit: LIMIT,
         highlight: "segments",
         filter: wanted.filters.length ? { and: wanted.filters } : null,
+        cutoff: wanted.level in cutoffs(wanted) ? wanted.level : null,
       }),
       signal: mine.signal,
     });
@@ -141,7 +154,10 @@ function show() {
   document.title = wanted.query ? `${wanted.query} · ${words.name}` : words.title;
   at("status").textContent = answer ? words.count(answer.hits.length, Math.max(1, Math.round(answer.milliseconds))) : "";
   at("notices").replaceChildren(...notices(wanted));
-  showHits(list, answer?.hits ?? [], words, narrow);
+  const missed = answer?.near_misses.slice(0, NEAR) ?? [];
+  showHits(list, answer?.hits ?? [], { words, narrow, prior: answer?.calibrated === false });
+  showHits(near, missed, { words, narrow, prior: false });
+  at("near").hidden = !missed.length;
   showExamples(wanted);
   const open = collections.find(({ name }) => name === wanted.collection);
   at("about").textContent = open ? words.about(open) : "";
@@ -151,15 +167,43 @@ function notices(wanted) {
   if (failure) return [failed()];
   if (!answer) return [];
   const found = [];
-  if (!answer.hits.length) {
+  if (answer.answered === false) {
+    found.push(notice("empty", make("strong", { textContent: words.unanswered }), ` ${unanswered()}`));
+  } else if (!answer.hits.length) {
     const advice = wanted.filters.length ? words.noneFiltered : words.noneAdvice[wanted.mode];
     found.push(notice("empty", make("strong", { textContent: words.none }), ` ${advice}`));
-  } else if (answer.calibrated && answer.hits[0].probability < 0.5) {
+  } else if (answer.calibrated && (answer.answerable ?? answer.hits[0].probability) < 0.5) {
     found.push(notice("doubt", words.doubtful));
   }
   found.push(...answer.notes.map((note) => notice("quiet", words.notes[note.kind]?.(note.values) ?? note.message)));
+  if (answer.cutoff?.promise && !answer.cutoff.void) found.push(notice("quiet promise", promise(answer.cutoff)));
   if (answer.hits.length && !answer.calibrated) found.push(notice("quiet", words.prior));
   return found;
+}
+
+/** Why there is no answer: the collection seems to hold none, or none reaches the level. */
+function unanswered() {
+  const { answerable, near_misses: missed, cutoff } = answer;
+  if (!missed.length) return words.noneAdvice[answer.mode];
+  const level = cutoff && missed[0].probability < cutoff.probability ? words[cutoff.name] : null;
+  return words.unansweredWhy(answerable === null ? null : percent(answerable, words), level);
+}
+
+function promise({ name, promise: said, queries, probability }) {
+  const least = percent(probability, words);
+  return words.promise(words[name], words.promises[name]?.(said.match(/\d+%/g) ?? [], said) ?? said, queries, least);
+}
+
+/** Offer the levels where something was calibrated; those without a number say why when pointed at. */
+function showLevels(wanted) {
+  const offered = cutoffs(wanted);
+  at("levels").hidden = !Object.keys(offered).length;
+  for (const option of form.elements.level) {
+    const one = offered[option.value];
+    option.checked = option.value === wanted.level;
+    option.disabled = Boolean(option.value) && one?.probability == null;
+    option.parentElement.title = one?.reason ? words.noLevel(one) : "";
+  }
 }
 
 function notice(kind, ...children) {
@@ -220,6 +264,7 @@ input.addEventListener("keydown", (event) => {
 
 form.addEventListener("change", (event) => {
   if (event.target.name === "mode") go({ query: input.value.trim(), mode: event.target.value });
+  if (event.target.name === "level") go({ query: input.value.trim(), level: event.target.value });
   if (event.target.name === "collection") go({ query: input.value.trim(), collection: event.target.value, filters: [] });
 });
 
@@ -231,7 +276,7 @@ document.addEventListener("keydown", (event) => {
     input.focus();
     input.select();
   } else if (["ArrowDown", "ArrowUp"].includes(event.key) && !event.target.matches("select, input[type=radio]")) {
-    const titles = [...list.querySelectorAll(".title")];
+    const titles = [...document.querySelectorAll(".results .title")];
     if (!titles.length) return;
     const place = titles.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1);
     event.preventDefault();
@@ -252,6 +297,7 @@ at("language").addEventListener("click", () => {
   speak();
   show();
   showFilters(asked().filters);
+  showLevels(asked());
 });
 
 function speak() {

@@ -13,20 +13,21 @@ function marked(segments) {
 }
 
 /** Never 0% or 100%: no ranking is that sure. */
-function percent(probability, words) {
+export function percent(probability, words) {
   const value = Math.round(probability * 100);
   return value < 1 ? words.underOne : `${Math.min(value, 99)}%`;
 }
 
-function gauge(probability, words) {
+function gauge(probability, words, prior) {
   const text = percent(probability, words);
   const fill = make("span", { className: "fill" });
   fill.style.width = `${(probability * 100).toFixed(1)}%`;
   const bar = make("span", { className: "bar" }, fill);
   const box = make("div", { className: "gauge" }, make("span", { className: "percent", textContent: text }), bar);
+  if (prior) box.append(make("span", { className: "prior", textContent: words.priorLabel, title: words.prior }));
   box.dataset.level = probability >= 0.5 ? "high" : probability >= 0.2 ? "middle" : "low";
   box.setAttribute("role", "img");
-  box.setAttribute("aria-label", words.probability(text));
+  box.setAttribute("aria-label", words.probability(text) + (prior ? ` (${words.priorLabel})` : ""));
   return box;
 }
 
@@ -62,7 +63,7 @@ function figures(hit, words) {
 }
 
 /** One hit: a heading that opens the whole text, the snippet, the bar, its metadata. */
-function card(hit, words, narrow) {
+function card(hit, { words, narrow, prior }) {
   const body = `hit-${hit.rank}`;
   const title = hit.title ? marked(hit.segments.title) : [words.untitled];
   const heading = make("button", { type: "button", className: "title" }, ...title);
@@ -89,7 +90,7 @@ function card(hit, words, narrow) {
     make(
       "article",
       {},
-      make("div", { className: "head" }, make("h2", {}, heading), gauge(hit.probability, words)),
+      make("div", { className: "head" }, make("h2", {}, heading), gauge(hit.probability, words, prior)),
       snippet,
       whole,
       chips(hit.metadata, words, narrow),
@@ -97,7 +98,10 @@ function card(hit, words, narrow) {
   );
 }
 
-/** The list of hits, replacing what was shown. `narrow(field, value)` is called when a chip is chosen. */
-export function showHits(list, hits, words, narrow) {
-  list.replaceChildren(...hits.map((hit) => card(hit, words, narrow)));
+/**
+ * The list of hits, replacing what was shown. `narrow(field, value)` is called when a chip is chosen; with `prior` each
+ * probability is marked as uncalibrated.
+ */
+export function showHits(list, hits, how) {
+  list.replaceChildren(...hits.map((hit) => card(hit, how)));
 }

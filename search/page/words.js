@@ -13,6 +13,11 @@ const KO = {
   hybrid: "통합",
   semantic: "의미",
   lexical: "단어",
+  level: "보여 줄 범위",
+  all: "모두",
+  sensitive: "폭넓게",
+  balanced: "균형",
+  precise: "정밀",
   collection: "모음",
   examples: "이렇게 물어보세요",
   results: "검색 결과",
@@ -29,12 +34,34 @@ const KO = {
     lexical: "‘단어’는 같은 낱말이 들어 있는 글만 찾습니다. ‘통합’으로 바꾸어 찾아보세요.",
   },
   noneFiltered: "걸어 둔 조건을 풀고 다시 찾아보세요.",
+  unanswered: "답을 찾지 못했습니다.",
+  unansweredWhy: (answerable, level) =>
+    level
+      ? `‘${level}’에 드는 글이 없습니다.`
+      : `이 모음에 답이 있을 확률은 ${answerable}입니다.`,
+  near: "비슷하지만 답이 아닐 수 있는 글",
+  promise: (level, said, queries, least) => `${level}: ${said} (확률 ${least} 이상, 판정된 질문 ${number("ko", queries)}건으로 정함)`,
+  promises: {
+    precise: ([share, sure], said) =>
+      sure && `보이는 글 가운데 ${said.includes("average") ? "질문마다 평균 " : ""}${share} 이상이 맞는 글입니다. 신뢰도 ${sure}`,
+    balanced: () => "빠뜨림과 섞임이 가장 고르게 적었던 지점입니다. 보장은 아닙니다.",
+    sensitive: ([share]) => share && `답이 있는 질문의 ${share} 이상에서 맞는 글이 보입니다.`,
+  },
+  noLevel: ({ needed, units, found }) => {
+    if (needed !== null) return `판정이 모자라 아직 쓸 수 없습니다: 지금 ${units}건, 적어도 ${needed}건이 있어야 합니다.`;
+    if (found.recall !== undefined) return `검색이 맞는 글을 찾아내는 질문이 ${Math.round(found.recall * 100)}%뿐이라 쓸 수 없습니다.`;
+    return "판정된 질문에서 그런 약속을 지킬 수 있는 지점이 없어 쓸 수 없습니다.";
+  },
   doubtful: "딱 맞는 글은 없는 것 같습니다. 그나마 가까운 글을 보여 드립니다.",
   notes: {
     keyboard: ({ typed, read }) => `영문 자판으로 치신 것 같아 ‘${typed}’ 대신 ‘${read}’(으)로 찾았습니다.`,
     cut: ({ tokens }) => `검색어가 길어 의미는 앞부분(${tokens}토큰)만 읽었습니다.`,
+    void: () => "모음이 달라져 전에 맞춘 확률과 범위의 약속은 더 이상 유효하지 않습니다.",
+    promise: ({ cutoff }) => `걸어 둔 조건이나 보여 드릴 수 있는 글의 수 때문에 ‘${KO[cutoff] ?? cutoff}’의 약속은 이 결과에 유효하지 않습니다.`,
+    uncut: ({ cutoff }) => `‘${KO[cutoff] ?? cutoff}’은(는) 이 모음에서 쓸 수 없어 모두 보여 드립니다.`,
   },
-  prior: "확률은 아직 보정되지 않은 기본값입니다.",
+  prior: "확률은 아직 보정되지 않은 기본값입니다. 판정된 질문으로 보정하면 믿을 수 있는 값이 됩니다.",
+  priorLabel: "보정 전",
   underOne: "1% 미만",
   probability: (percent) => `관련 확률 ${percent}`,
   untitled: "제목 없음",
@@ -68,6 +95,11 @@ const EN = {
   hybrid: "Hybrid",
   semantic: "Meaning",
   lexical: "Words",
+  level: "How much to show",
+  all: "All",
+  sensitive: "Sensitive",
+  balanced: "Balanced",
+  precise: "Precise",
   collection: "Collection",
   examples: "Try one of these",
   results: "Results",
@@ -84,9 +116,20 @@ const EN = {
     lexical: "“Words” finds only passages that share a word with the query. Try the hybrid mode.",
   },
   noneFiltered: "Remove the filter and try again.",
+  unanswered: "No answer was found.",
+  unansweredWhy: (answerable, level) =>
+    level
+      ? `Nothing reaches the level “${level}”.`
+      : `The probability that this collection holds an answer is ${answerable}.`,
+  near: "Similar, but perhaps not an answer",
+  promise: (level, said, queries, least) =>
+    `${level}: ${said} (probability ${least} or more, from ${number("en", queries)} judged queries)`,
+  promises: {},
+  noLevel: ({ reason }) => `Not to be had yet: ${reason}`,
   doubtful: "Nothing here seems to answer this. These are the closest passages.",
   notes: {},
-  prior: "Probabilities are uncalibrated default values so far.",
+  prior: "Probabilities are uncalibrated default values so far. Judged queries make them trustworthy.",
+  priorLabel: "prior",
   underOne: "< 1%",
   probability: (percent) => `Probability of relevance ${percent}`,
   untitled: "Untitled",

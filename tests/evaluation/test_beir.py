@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ir_measures
 import pytest
 
-from evaluation.beir import Beir, read_qrels
+from evaluation.beir import Beir, read_qrels, read_queries, write_qrels
 from naru.errors import NaruError
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "beir"
@@ -36,6 +37,33 @@ def test_a_split_holds_the_queries_it_judges(tmp_path: Path) -> None:
     assert split.qrels == {"q3": {"d 1": 0}, "q1": {"d 1": 2, "d2": 0}}
     assert split.answerable == {"q1": {"d 1": 2, "d2": 0}}
     assert split.no_answer == ["q3"]
+
+
+def test_what_describes_a_query(tmp_path: Path) -> None:
+    lines = '{"_id": "q1", "text": "a", "area": "b", "metadata": {"kind": ["x", "y"]}}\n{"id": 2, "text": "c", "metadata": 3}'
+    (tmp_path / "queries.jsonl").write_text(lines, "utf-8")
+    found = read_queries(tmp_path / "queries.jsonl")
+    assert {query: dict(one.metadata) for query, one in found.items()} == {
+        "q1": {"area": "b", "kind": ["x", "y"]},
+        "2": {"metadata": 3},
+    }
+
+
+def test_trec_qrels_are_read_back_here_and_by_ir_measures(tmp_path: Path) -> None:
+    qrels = {"q1": {"d1": 2, "d2": 0}, "q2": {"d1": -1}}
+    write_qrels(qrels, tmp_path / "out")
+    assert (tmp_path / "out").read_text("utf-8").splitlines()[0] == "q1\t0\td1\t2"
+    assert read_qrels(tmp_path / "out") == qrels
+    read = ir_measures.read_trec_qrels(str(tmp_path / "out"))
+    assert [(one.query_id, one.doc_id, one.relevance) for one in read] == [
+        ("q1", "d1", 2),
+        ("q1", "d2", 0),
+        ("q2", "d1", -1),
+    ]
+    with pytest.raises(NaruError, match=r"document id .* cannot stand in a TREC run file or qrels"):
+        write_qrels({"q": {"a\tb": 1}}, tmp_path / "out")
+    with pytest.raises(NaruError, match="the judgements cannot be written there"):
+        write_qrels(qrels, tmp_path / "no" / "out")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -57,6 +58,21 @@ def test_ties_stay_in_order_for_ir_measures(tmp_path: Path) -> None:
 def test_a_run_of_another_tool_is_read_by_score_then_rank(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("q Q0 a 3 0.5 x\nq Q0 b 1 0.5 x\nq  Q0 c 2 0.9 x\n", "utf-8")
     assert read_run(tmp_path / "run") == {"q": [("c", 0.9), ("b", 0.5), ("a", 0.5)]}
+
+
+def test_a_run_as_json(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"q": {"b": 0.5, "c": 2, "a": 0.5}, "r": {}}', "utf-8")
+    assert read_run(tmp_path / "run.json") == {"q": [("c", 2), ("b", 0.5), ("a", 0.5)], "r": []}
+    for wrong, said in (
+        ("{", "not JSON"),
+        ("{}", "expected an object {query: {document: score}} that is not empty"),
+        ('{"queries": 3, "modes": {}}', "naru evaluate --per-query"),
+        ('{"q": {"a": "high"}}', "query 'q', document 'a': score 'high'"),
+        ('{"q": {"a": NaN}}', "score nan"),
+    ):
+        (tmp_path / "run.json").write_text(wrong, "utf-8")
+        with pytest.raises(NaruError, match=re.escape(said)):
+            read_run(tmp_path / "run.json")
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ from indexer import export as exporting
 from indexer import int8
 from indexer.export import Overrides, export
 from indexer.parity import SENTENCES, parity
-from indexer.presets import PRESETS, preset_of
 from naru.bundle import EncoderInfo
 from naru.encoder import Encoder
 from naru.errors import NaruError
+from naru.presets import PRESETS, preset_of
 
 MakeModel = Callable[..., Path]
 LONG = " ".join(SENTENCES)

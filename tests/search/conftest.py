@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from fastapi import FastAPI
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
+from evaluation.beir import Beir, Split
+from evaluation.calibrate import Calibration, calibrate
 from indexer.build import Plan, index
 from naru.bundle import EncoderInfo, Parity, fingerprint, write_description
 from naru.documents import Document
@@ -79,6 +82,18 @@ DOCUMENTS = (
         "도서관 이용",
     ),
 )
+
+
+WORDS = {
+    "card-1": "지갑 카드 분실신고 전용번호 전화 휴일 야간",
+    "card-2": "카드 다시 발급 영업일 사흘 수수료 재발급",
+    "move-1": "이사 주소지 주민센터 전입신고 과태료 기한",
+    "passport-1": "여권 사진 신분증 준비물 여섯 달",
+    "refund-1": "이레 단순 마음 환불 신청 배송비 기간",
+    "app-1": "앱 오류 기기 이름 번호 지우고",
+    "long-1": "도서관 연체료 휴관일 월요일 책 백 원",
+}
+"""Words of passages; pairs of them ask for it."""
 
 
 @pytest.fixture(scope="session")
@@ -167,6 +182,48 @@ def searchers(location: str) -> Iterator[dict[str, Searcher]]:
 @pytest.fixture(scope="session")
 def searcher(searchers: dict[str, Searcher]) -> Searcher:
     return searchers["help"]
+
+
+@pytest.fixture(scope="session")
+def beir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs of words of a passage that ask for it, and 35 queries that nothing answers."""
+    folder = tmp_path_factory.mktemp("judged")
+    (folder / "qrels").mkdir()
+    asked, judged = [], []
+    for passage, said in WORDS.items():
+        words = said.split()
+        for number in range(2 * len(words)):
+            asked.append(f"{words[number % len(words)]} {words[(number // 2 + 3) % len(words)]}")
+            judged.append(f"q{len(asked)}\t{passage}\t1")
+    for number in range(35):
+        asked.append(f"화성 우주선 {number}호 왕복 {'카드' if number % 3 == 0 else '요금'}")
+        judged.append(f"q{len(asked)}\tapp-1\t0")
+    lines = [json.dumps({"_id": f"q{number}", "text": text}) for number, text in enumerate(asked, start=1)]
+    (folder / "queries.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    (folder / "qrels" / "calibrate.tsv").write_text("\n".join(judged) + "\n", "utf-8")
+    (folder / "qrels" / "few.tsv").write_text("\n".join(judged[:20]) + "\n", "utf-8")
+    (folder / "qrels" / "gone.tsv").write_text("q1\tcard-1\t1\nq2\tgone-1\t1\nq3\tgone-2\t2\n", "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def split(beir: Path) -> Split:
+    return Beir(beir).split("calibrate")
+
+
+@pytest.fixture(scope="session")
+def fitted(searcher: Searcher, split: Split) -> Calibration:
+    return calibrate(searcher, split)
+
+
+@pytest.fixture(scope="session")
+def calibrated(
+    location: str, searcher: Searcher, fitted: Calibration, tmp_path_factory: pytest.TempPathFactory
+) -> Searcher:
+    """A searcher of the same collection that goes by the calibration's file."""
+    path = tmp_path_factory.mktemp("calibration") / "relevance.json"
+    path.write_text(fitted.relevance.to_json(), "utf-8")
+    return Searcher(searcher.collection, searcher.encoder, searcher.analyzer, relevance=path)
 
 
 @contextmanager

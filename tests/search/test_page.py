@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +18,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from evaluation.calibrate import Calibration
+from naru.cutoffs import Cutoff
 from naru.settings import ServiceSettings
 from search.catalog import Catalog
 from search.searcher import Searcher
@@ -118,6 +121,18 @@ def browser() -> Iterator[Chrome]:
 
 
 @pytest.fixture
+def told(browser: Chrome, calibrated: Searcher, serve: Serve) -> Iterator[Page]:
+    """The page of a service over the calibrated collection."""
+    browser.set_window_size(1100, 900)
+    with serve(create_app(Catalog({"help": calibrated}), ServiceSettings())) as client:
+        page = Page(browser, str(client.base_url).rstrip("/"))
+        page.open()
+        yield page
+        assert page.complaints() == []
+        page.requested()
+
+
+@pytest.fixture
 def page(browser: Chrome, client: httpx.Client) -> Iterator[Page]:
     browser.set_window_size(1100, 900)
     page = Page(browser, str(client.base_url).rstrip("/"))
@@ -142,7 +157,9 @@ def test_a_query_shows_ranked_passages_with_marks_and_bars(page: Page) -> None:
     assert [mark.text for mark in first.find_elements(By.CSS_SELECTOR, "h2 mark")] == ["카드"]
     chips = [chip.text for chip in first.find_elements(By.CSS_SELECTOR, ".chips li")]
     assert chips == ["카드", "2025-03-11", "0", "true"]
-    assert "확률은 아직 보정되지 않은 기본값입니다." in page.texts(".notice")
+    assert "확률은 아직 보정되지 않은 기본값입니다." in page.text(".notice")
+    assert page.texts(".prior") == ["보정 전"] * 8
+    assert not page.one("#levels").is_displayed()
     assert page.browser.title == "카드를 잃어버렸어요 · 나루"
 
 
@@ -158,7 +175,7 @@ def test_bars_are_as_long_as_the_probabilities(page: Page, client: httpx.Client)
     for text, hit in zip(shown, hits, strict=True):
         rounded = round(hit["probability"] * 100)
         assert text == ("1% 미만" if rounded < 1 else f"{min(rounded, 99)}%")
-    assert page.one(".gauge").get_attribute("aria-label") == f"관련 확률 {shown[0]}"
+    assert page.one(".gauge").get_attribute("aria-label") == f"관련 확률 {shown[0]} (보정 전)"
 
 
 def test_the_address_keeps_the_search(page: Page) -> None:
@@ -186,7 +203,8 @@ def test_english_is_remembered_and_korean_comes_first(page: Page) -> None:
         page.until(lambda: page.text("#status").startswith("8 results"))
         assert page.one("button[type=submit]").text == "Search"
         assert page.one("#query").get_attribute("placeholder") == "Ask in words or whole sentences"
-        assert "Probabilities are uncalibrated default values so far." in page.texts(".notice")
+        assert "Probabilities are uncalibrated default values so far." in page.text(".notice")
+        assert page.texts(".prior") == ["prior"] * 8
         assert page.run("return document.documentElement.lang") == "en"
         page.browser.refresh()
     page.until(lambda: page.all(".hit"))
@@ -288,6 +306,63 @@ def test_nothing_found_says_what_to_try(page: Page) -> None:
     assert page.text("#status").startswith("결과 0건")
     assert "찾은 글이 없습니다." in page.text(".notice")
     assert "‘통합’으로 바꾸어" in page.text(".notice")
+
+
+def test_without_an_answer_near_misses_stand_apart(told: Page) -> None:
+    told.search("화성 우주선 99호 왕복 요금")
+    assert told.text("#status").startswith("결과 0건")
+    assert told.text(".notice.empty").startswith("답을 찾지 못했습니다.\n이 모음에 답이 있을 확률은 ")
+    assert told.text("#near-title") == "비슷하지만 답이 아닐 수 있는 글"
+    assert not told.all("#results .hit")
+    assert told.texts("#near .rank") == ["1", "2", "3", "4", "5"]
+    assert not told.all(".prior")
+    told.press(Keys.ARROW_DOWN, Keys.ENTER)
+    assert told.all("#near .title")[0].get_attribute("aria-expanded") == "true"
+    told.one("#language").click()
+    told.until(lambda: told.text("#near-title") == "Similar, but perhaps not an answer")
+    assert told.text(".notice.empty").startswith("No answer was found.")
+    told.one("#language").click()
+    told.search("전입신고 과태료")
+    assert not told.one("#near").is_displayed()
+    assert told.text("#results h2").startswith("전입신고 기한")
+
+
+def test_a_level_cuts_and_says_what_it_promises(told: Page) -> None:
+    told.search("카드 재발급 수수료")
+    everything = len(told.all("#results .hit"))
+    told.one("input[value=balanced]").click()
+    told.until(lambda: 0 < len(told.all("#results .hit")) < everything)
+    assert told.address["level"] == ["balanced"]
+    assert told.text(".promise").startswith("균형: 빠뜨림과 섞임이 가장 고르게 적었던 지점입니다.")
+    assert "판정된 질문 127건" in told.text(".promise")
+    told.browser.refresh()
+    told.until(lambda: told.all("#results .hit"))
+    assert told.one("input[value=balanced]").is_selected()
+    told.one('.chips button[title^="분류: 카드"]').click()
+    told.until(lambda: "‘균형’의 약속은 이 결과에 유효하지 않습니다." in told.text(".notice"))
+    assert not told.all(".promise")
+    told.one('input[name=level][value=""]').click()
+    told.until(lambda: "level" not in told.address and not told.text(".notice"))
+
+
+def test_a_level_that_is_not_to_be_had_says_what_it_takes(
+    browser: Chrome, calibrated: Searcher, fitted: Calibration, serve: Serve
+) -> None:
+    few = Cutoff("precise", "nine of ten are right", None, None, 40, 7, {}, "too few judgements", 22)
+    fits = {mode: replace(fit, cutoffs=(few,)) for mode, fit in fitted.relevance.fits.items()}
+    searcher = Searcher(calibrated.collection, calibrated.encoder, calibrated.analyzer)
+    searcher.relevance = replace(fitted.relevance, fits=fits)
+    with serve(create_app(Catalog({"help": searcher}), ServiceSettings())) as client:
+        page = Page(browser, str(client.base_url).rstrip("/"))
+        page.open("/?q=카드&level=precise")
+        page.until(lambda: page.all(".hit"))
+        option = page.one("input[value=precise]")
+        assert not option.is_enabled()
+        said = page.run("return arguments[0].parentElement.title", option)
+        assert said == "판정이 모자라 아직 쓸 수 없습니다: 지금 7건, 적어도 22건이 있어야 합니다."
+        assert "‘정밀’은(는) 이 모음에서 쓸 수 없어 모두 보여 드립니다." in page.text(".notice")
+        assert page.complaints() == []
+        page.requested()
 
 
 def test_notes_on_the_query_are_shown(page: Page) -> None:

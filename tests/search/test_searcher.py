@@ -41,12 +41,14 @@ def test_semantic_mode_ranks_by_the_true_cosine(searcher: Searcher) -> None:
 
 def test_every_hit_carries_the_formula_that_ranked_it(searcher: Searcher) -> None:
     scores = searcher.relevance.scores("hybrid")
-    for hit in searcher.search("카드 재발급 수수료", limit=8).hits:
+    hits = searcher.search("카드 재발급 수수료", limit=8).hits
+    said = searcher.relevance.fit("hybrid").logits([hit.logit for hit in hits])
+    for hit, logit in zip(hits, said, strict=True):
         assert hit.semantic is not None
         assert hit.lexical is not None
         expected = scores.bias + (scores.semantic or 0) * hit.semantic + (scores.lexical or 0) * hit.lexical
         assert hit.logit == pytest.approx(expected, abs=1e-4)
-        assert hit.probability == pytest.approx(probability(hit.logit))
+        assert hit.probability == pytest.approx(probability(logit))
 
 
 def test_ranks_count_from_one_and_limit_holds(searcher: Searcher) -> None:

@@ -101,13 +101,15 @@ def test_a_mode_shows_the_score_it_ranks_by(client: httpx.Client, mode: str, use
         assert hit[unused] is None
 
 
-def test_a_cut_off_answers_or_says_that_nothing_does(client: httpx.Client) -> None:
+def test_a_cut_off_on_a_prior_cuts_and_decides_nothing(client: httpx.Client) -> None:
     everything = search(client, "카드 재발급 수수료", limit=8)["hits"]
     between = (everything[0]["probability"] + everything[1]["probability"]) / 2
     kept = search(client, "카드 재발급 수수료", cutoff=between)
-    assert (ids(kept), kept["answered"]) == ([everything[0]["id"]], True)
-    none = search(client, "카드 재발급 수수료", cutoff=0.999999)
-    assert (ids(none), none["answered"]) == ([], False)
+    assert (ids(kept), kept["answered"]) == ([everything[0]["id"]], None)
+    assert kept["cutoff"]["probability"] == pytest.approx(between)
+    assert (kept["cutoff"]["name"], kept["cutoff"]["promise"]) == (None, None)
+    none = search(client, "화성 우주선 왕복 요금", cutoff=0.9)
+    assert (ids(none), none["near_misses"], none["answered"]) == ([], [], None)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,9 @@ def test_odd_queries_are_answered(client: httpx.Client) -> None:
         ({"query": "카드", "mode": "magic"}, "mode: Input should be 'hybrid', 'semantic' or 'lexical'"),
         ({"query": "카드", "limit": 0}, "limit: Input should be greater than or equal to 1"),
         ({"query": "카드", "limit": 101}, "limit: Input should be less than or equal to 100"),
-        ({"query": "카드", "cutoff": 1}, "cutoff: Input should be less than 1"),
+        ({"query": "카드", "cutoff": 1}, "between 0 and 1, both excluded; got 1.0"),
+        ({"query": "카드", "cutoff": "balanced"}, "nothing was calibrated. `naru calibrate` chooses them"),
+        ({"query": "카드", "cutoff": []}, "cutoff"),
         ({"query": "카드", "topk": 5}, "topk: Extra inputs are not permitted"),
         ({"query": "카드", "filter": {"field": "fee"}}, "filter: expected an object with exactly one of"),
         ({"query": "카드", "filter": {"field": "fee", "range": {}}}, "has no bounds"),
@@ -225,7 +229,9 @@ def test_collections_say_what_they_were_made_with(client: httpx.Client, searcher
         "encoder": "characters",
         "created": searcher.provenance.created,
         "calibrated": False,
+        "void": None,
         "modes": ["hybrid", "semantic", "lexical"],
+        "cutoffs": {"hybrid": [], "semantic": [], "lexical": []},
         "examples": ["카드를 잃어버렸어요", "이사 신고"],
     }
     assert (cards["name"], cards["passages"], cards["examples"]) == ("cards", 2, [])

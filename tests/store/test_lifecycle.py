@@ -296,3 +296,26 @@ def test_opening_a_folder_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(NaruError, match="there: none"):
         store.open("demo")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_calibration_is_kept_under_the_name_and_outlives_a_publish(
+    store: Store, name: str, some_points: Points, manifest: Manifest
+) -> None:
+    publish(store, name, some_points(4), manifest)
+    collection = store.open(name)
+    assert collection.relevance() is None
+    collection.keep_relevance("first")
+    collection.keep_relevance('{"weights": "둘째"}')
+    assert collection.relevance() == '{"weights": "둘째"}'
+    collection.close()
+    assert ids(store, name) == {f"p{n:04}" for n in range(4)}
+    publish(store, name, some_points(3), manifest)
+    collection = store.open(name)
+    assert collection.relevance() == '{"weights": "둘째"}'
+    collection.close()
+    assert ids(store, name) == {f"p{n:04}" for n in range(3)}
+    store.delete(name)
+    publish(store, name, some_points(2), manifest)
+    collection = store.open(name)
+    assert collection.relevance() is None
+    collection.close()

@@ -1,0 +1,250 @@
+"""Calibrate a collection: from judged queries to probabilities that can be trusted, and cut-offs with promises.
+
+Every figure and cut-off is taken from cross-fitted logits: five folds by unit of independence, each scored by a fit
+that saw none of its queries. A map is kept where it predicts those better, by log loss over the first hits, than no
+map does by more than a standard error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from evaluation import answerable as answering
+from evaluation import fit as fitting
+from evaluation.beir import Split
+from evaluation.candidates import Candidates, Floats, collect, of_mode
+from evaluation.cutoffs import Offered, levels
+from evaluation.directions import Directions
+from evaluation.figures import Estimate
+from evaluation.fit import KINDS, SHOWN, Kind, fit_map, folds
+from evaluation.reliability import losses, reliability
+from naru.answering import Answering
+from naru.errors import NaruError
+from naru.maps import Map
+from naru.relevance import Basis, Fit, Relevance, Scores
+from search import Searcher
+from search.searcher import PREFETCH
+
+LEAST = 50
+"""Queries with an answer below which no fit is made; benchmarks/calibration.py shows what few are worth."""
+
+FUSED = 60
+"""The constant of reciprocal rank fusion, as its authors chose it (Cormack, Clarke and Buettcher, 2009)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crossed:
+    """One mode: its candidates, the fit on all queries, and the cross-fitted logit [n] of each candidate.
+
+    `gains` are log losses of the first hits saved by each map over none, with their standard error.
+    """
+
+    candidates: Candidates
+    fit: Fit
+    logits: Floats
+    gains: Mapping[Kind, tuple[float, float]]
+
+    @property
+    def first(self) -> dict[str, Estimate]:
+        """Reliability of the first hit of each query."""
+        return self._reliability(self.candidates.ranks(self.logits) == 0)
+
+    def shown(self, logit: float) -> dict[str, Estimate]:
+        """Reliability of the hits that a cut-off shows."""
+        return self._reliability(self.logits >= logit)
+
+    def _reliability(self, rows: Any) -> dict[str, Estimate]:
+        units = self.candidates.units[self.candidates.query[rows]]
+        return reliability(sigmoid(self.logits[rows]), self.candidates.right[rows], units)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What was fitted, and how it does on queries that the fit did not see."""
+
+    relevance: Relevance
+    modes: Mapping[str, Crossed]
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"basis": .., "modes": {mode: {"scores", "rivalry", "map", "first hit": {measure: [value, low, high]},
+        "cutoffs": [..]}}}`."""
+        said = json.loads(self.relevance.to_json())
+        modes = {}
+        for mode, crossed in self.modes.items():
+            first = {name: [one.value, one.low, one.high] for name, one in crossed.first.items()}
+            modes[mode] = said["fits"][mode] | {"first hit": first}
+        return {"basis": said["basis"], "modes": modes}
+
+    def table(self) -> Table:
+        """For the terminal: a row a mode."""
+        basis = self.relevance.basis
+        title = (
+            ""
+            if basis is None
+            else f"{basis.split}: {basis.queries:,} queries, {basis.answerable:,} with an answer"
+        )
+        table = Table(
+            title=title,
+            title_justify="left",
+            caption="Of the first hit, cross-fitted; 95 % intervals. Cut-offs are probabilities.",
+            caption_justify="left",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
+        for name in ("mode", "map", "ECE", "Brier", "log loss"):
+            table.add_column(name)
+        names = [one.name for one in next(iter(self.modes.values())).fit.cutoffs]
+        for name in names:
+            table.add_column(name, justify="right")
+        for mode, crossed in self.modes.items():
+            fit = crossed.fit
+            cuts = ["–" if one.probability is None else f"{one.probability:.3f}" for one in fit.cutoffs]
+            shape = "none" if fit.map is None else type(fit.map).__name__.lower()
+            table.add_row(mode, shape, *(str(one) for one in crossed.first.values()), *cuts)
+        return table
+
+    def reasons(self) -> list[str]:
+        """Why a cut-off has no number, one line each."""
+        return [
+            f"{one.name!r} in {mode} mode: {one.reason}"
+            for mode, crossed in self.modes.items()
+            for one in crossed.fit.cutoffs
+            if one.reason
+        ]
+
+
+def calibrate(
+    searcher: Searcher,
+    split: Split,
+    *,
+    group: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Calibration:
+    """Ask a split's queries of a collection and fit every mode to the judgements. Nothing is kept.
+
+    Queries of one `group` (see `evaluation.candidates.collect`) share a fold. NaruError: the split judges passages
+    that the collection lacks, or too few queries with an answer.
+    """
+    if len(split.answerable) < LEAST:
+        raise NaruError(
+            f"The split {split.name!r} has {len(split.answerable)} queries with an answer; a calibration needs {LEAST} "
+            f"at least, and is good from a few hundred on. Judge {LEAST - len(split.answerable)} more."
+        )
+    candidates = collect(searcher, split, group=group, progress=progress)
+    prior = Relevance.prior(searcher.provenance.background)
+    modes = {
+        mode: replace(
+            one,
+            fit=replace(one.fit, answering=_answering(searcher, split, one.candidates, one.fit.scores, mode)),
+        )
+        for mode, one in cross_fit(candidates, {mode: prior.scores(mode) for mode in prior.modes}).items()
+    }
+    made = searcher.provenance
+    basis = Basis(
+        collection=made.collection,
+        created=made.created,
+        passages=made.passages,
+        encoder=made.encoder_fingerprint,
+        analyzer=made.analyzer_fingerprint,
+        prefetch=PREFETCH,
+        split=split.name,
+        judgements=_hash(split),
+        queries=len(split.queries),
+        answerable=len(split.answerable),
+        fitted=datetime.now(UTC).date().isoformat(),
+    )
+    return Calibration(Relevance({mode: one.fit for mode, one in modes.items()}, basis), modes)
+
+
+def cross_fit(candidates: Candidates, priors: Mapping[str, Scores]) -> dict[str, Crossed]:
+    """Fit each mode (mode -> its prior weights) to candidates of both channels."""
+    directions = Directions.of(candidates, priors["hybrid"])
+    return {mode: _cross_fit(of_mode(candidates, mode), prior, directions) for mode, prior in priors.items()}
+
+
+def _cross_fit(candidates: Candidates, prior: Scores, directions: Directions) -> Crossed:
+    units = candidates.units
+    fold = folds(units)
+    logits = {kind: np.empty(len(candidates.query)) for kind in KINDS}
+    shown = np.zeros(len(candidates.query), np.bool_)
+    for held in np.unique(fold):
+        rows = fold[candidates.query] == held
+        fitted = fitting.fit(candidates, prior, directions, fold != held)
+        said = fitting.logits(candidates, fitted)
+        first = candidates.ranks(said) < SHOWN
+        shown |= rows & first
+        for kind in KINDS:
+            learnt = ~rows & first
+            logits[kind][rows] = _mapped(fit_map(kind, said[learnt], candidates.right[learnt]), said[rows])
+    lost = {kind: losses(sigmoid(logits[kind][shown]), candidates.right[shown]) for kind in KINDS}
+    gains = {kind: _gain(lost["none"] - lost[kind], units[candidates.query[shown]]) for kind in KINDS}
+    kind = max(KINDS, key=lambda kind: gains[kind][0] - gains[kind][1])
+    whole = fitting.fit(candidates, prior, directions, np.ones(len(units), np.bool_))
+    said = fitting.logits(candidates, whole)
+    first = candidates.ranks(said) < SHOWN
+    curve = fit_map(kind, said[first], candidates.right[first])
+    whole = replace(
+        whole,
+        map=curve,
+        cutoffs=levels(Offered(candidates, logits[kind])),
+    )
+    return Crossed(candidates, whole, logits[kind], gains)
+
+
+def _answering(
+    searcher: Searcher, split: Split, candidates: Candidates, scores: Scores, mode: str
+) -> Answering | None:
+    """The mode's no-answer model; None where too few queries of either kind were judged."""
+    found = candidates.select(np.bincount(candidates.query, minlength=len(candidates.queries)) > 0)
+    answerable = int((found.relevant > 0).sum())
+    if min(answerable, len(found.queries) - answerable) < answering.LEAST:
+        return None
+    ranking = fitting.ranking(found, scores)
+    held = answering.matches(searcher, found, ranking, split.queries)
+    return answering.fit(answering.queries(found, ranking, held, mode))
+
+
+def by_cosine(candidates: Candidates) -> Floats:
+    """[n] the raw cosine taken for a probability: what a threshold on it takes it for."""
+    return np.clip(candidates.semantic, 0.0, 1.0)
+
+
+def by_fusion(candidates: Candidates, prefetch: int = PREFETCH) -> Floats:
+    """[n] reciprocal rank fusion of the two channels, over the most that it can be."""
+    score = np.zeros(len(candidates.query))
+    for channel, there in ((candidates.semantic, True), (candidates.lexical, candidates.lexical > 0)):
+        ranks = candidates.ranks(channel)
+        score += np.where((ranks < prefetch) & there, 1.0 / (FUSED + ranks + 1), 0.0)
+    return score * (FUSED + 1) / 2
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """[n] probabilities."""
+    found: Floats = np.exp(-np.logaddexp(0.0, -logits))
+    return found
+
+
+def _mapped(curve: Map | None, said: Floats) -> Floats:
+    return said if curve is None else np.array([curve(one) for one in said.tolist()])
+
+
+def _gain(saved: Floats, units: Any) -> tuple[float, float]:
+    """The mean saving a hit and its standard error over units."""
+    numbers = np.unique(units, return_inverse=True)[1]
+    sums = np.bincount(numbers, saved - saved.mean())
+    return float(saved.mean()), float(np.sqrt((sums**2).sum()) / len(saved))
+
+
+def _hash(split: Split) -> str:
+    judged = {query: [text, dict(split.qrels[query])] for query, text in split.queries.items()}
+    return hashlib.sha256(json.dumps(judged, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,162 @@
+"""What `naru evaluate` does between its options and its output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from evaluation.beir import Beir, write_qrels
+from evaluation.evaluate import Evaluation, Searches, assess, search_all
+from evaluation.facts import report_facts
+from evaluation.figures import Cut
+from evaluation.findings import Findings, findings
+from evaluation.measures import DEEPEST, MEASURES, deepest
+from evaluation.report import write_report
+from evaluation.results import write_results
+from evaluation.runs import Run, read_run, write_run
+from evaluation.sources import Described, Encodes, Service, exact_run
+from naru import __version__
+from naru.cutoffs import Cutoff
+from naru.documents import Document, Passage
+from naru.errors import NaruError
+from naru.relevance import MODES
+from search import Searcher
+
+
+class Stages(Protocol):
+    def __call__(self, stage: str, done: int, total: int | None = None) -> None: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is evaluated, what is worked out, and which files are written."""
+
+    beir: Path
+    split: str
+    modes: Sequence[str] = MODES
+    dense: Sequence[str] = ()
+    runs: Sequence[Path] = ()
+    measures: Sequence[str] = MEASURES
+    baseline: str | None = None
+    slices: Sequence[str] = ()
+    group: str | None = None
+    intervals: bool = False
+    run_file: Path | None = None
+    per_query: Path | None = None
+    qrels_file: Path | None = None
+    report: Path | None = None
+
+
+def run(
+    asked: Asked,
+    searcher: Searcher | Service | None,
+    load: Callable[[str], Encodes],
+    documents: Callable[[Path], Iterable[Document]],
+    stages: Stages,
+    note: Callable[[str], None],
+) -> Findings:
+    """Evaluate all that is asked for, write the files, and return what was found.
+
+    `searcher` is searched in the modes asked for; `load` opens an encoder and `documents` the folder's corpus.
+    NaruError where two systems have one name, or a report is wanted and nothing that was evaluated says probabilities.
+    """
+    judged = Beir(asked.beir).split(asked.split)
+    if asked.report is not None and searcher is None:
+        raise NaruError(
+            "--report is on probabilities; expected a collection or --service, not only runs and encoders."
+        )
+    depth = max(DEEPEST, deepest(asked.measures))
+    modes: list[str] = list(asked.modes) if searcher is not None else []
+    if searcher is not None and asked.baseline in MODES and asked.baseline not in modes:
+        modes.append(asked.baseline)
+    named = [*modes, *(Path(one).name for one in asked.dense), *(path.stem for path in asked.runs)]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise NaruError(f"Two systems are named {', '.join(twice)}; rename the file or folder of one.")
+    runs: dict[str, Run] = {}
+    probabilities: dict[str, dict[str, list[float]]] = {}
+    if searcher is not None:
+        found, probabilities = search_all(
+            searcher, judged, modes, depth, lambda done, total: stages("evaluate", done, total)
+        )
+        runs |= found
+    for one in asked.dense:
+        name = Path(one).name
+        runs[name] = exact_run(load(one), documents(asked.beir), judged.queries, depth, partial(stages, name))
+    runs |= {path.stem: read_run(path) for path in asked.runs}
+    evaluation = assess(
+        judged, runs, measures=asked.measures, retrieve=_retrieve(searcher), probabilities=probabilities
+    )
+    found_out = findings(
+        evaluation,
+        baseline=asked.baseline,
+        slices=asked.slices,
+        group=asked.group,
+        intervals=asked.intervals or asked.report is not None,
+    )
+    _write(asked, evaluation, note)
+    if asked.report is not None and searcher is not None:
+        facts = report_facts(
+            found_out,
+            searcher,
+            _described(searcher, asked, modes[0]),
+            mode=modes[0],
+            retrieve=_retrieve(searcher),
+        )
+        note(f"Report written to {write_report(asked.report, facts)}")
+    return found_out
+
+
+def _write(asked: Asked, evaluation: Evaluation, note: Callable[[str], None]) -> None:
+    if asked.run_file is not None:
+        for name, found in evaluation.runs.items():
+            path = asked.run_file
+            if len(evaluation.runs) > 1:
+                path = path.with_stem(f"{path.stem}.{name}")
+            write_run(found, path, tag=f"naru-{name}")
+            note(f"Run of {name} written to {path}")
+    if asked.per_query is not None:
+        write_results(evaluation, asked.per_query)
+        note(f"Results query by query written to {asked.per_query}")
+    if asked.qrels_file is not None:
+        write_qrels(evaluation.judged.qrels, asked.qrels_file)
+        note(f"Judgements written to {asked.qrels_file}")
+
+
+def _retrieve(searcher: Searches | None) -> Callable[[Sequence[str]], Iterable[Passage]] | None:
+    return searcher.collection.retrieve if isinstance(searcher, Searcher) else None
+
+
+def _described(searcher: Searcher | Service, asked: Asked, mode: str) -> Described:
+    qrels = asked.beir / "qrels" / f"{asked.split}.tsv"
+    made_from = {
+        "naru": __version__,
+        "judgements": f"{asked.beir.name}/qrels/{qrels.name}, SHA-256 {sha256(qrels.read_bytes()).hexdigest()}",
+    }
+    if isinstance(searcher, Service):
+        about = searcher.described
+        return Described(about.collection, about.encoder, about.calibrated, made_from | dict(about.made_from))
+    made = searcher.provenance
+    return Described(
+        searcher.collection.name,
+        searcher.encoder.info.name,
+        searcher.relevance.calibrated,
+        made_from
+        | {
+            "collection": f"{made.passages:,} passages, indexed {made.created}",
+            "encoder": searcher.encoder.fingerprint,
+        },
+        cutoffs=[_cut(one) for one in searcher.relevance.fit(mode).cutoffs],
+    )
+
+
+def _cut(one: Cutoff) -> Cut:
+    found = [f"{name} {value:.3f}" for name, value in one.found.items()]
+    rests = f"chosen on {one.queries:,} queries" + (
+        f" in {one.units:,} groups" if one.units < one.queries else ""
+    )
+    return Cut(one.name, one.promise, one.probability, one.reason or "; ".join([rests, *found]))

@@ -1,0 +1,227 @@
+"""Cut-offs chosen by what they promise, with the evidence for it: what a service calls precise, balanced, sensitive.
+
+    precise     of the hits shown at least 90 % are relevant, with confidence 90 %
+    balanced    the best F1 on the judged queries: no guarantee, a measurement
+    sensitive   for at least 90 % of the queries that have an answer, the best relevant passage is shown
+
+Each level is its promise; `sensitive` need not lie below `precise`. Promises hold for queries drawn like the judged
+ones, of the whole collection; logits must be cross-fitted: a model that saw a query knows too much of it. A candidate
+that nobody judged counts as not relevant, so where judgements are few true precision is higher than promised and a
+precise cut-off stricter than it need be; coverage is that of the passages that were judged relevant.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation import conformal
+from evaluation.candidates import Candidates
+from evaluation.precision import Aim, Shown, precision
+from naru.cutoffs import Cutoff
+from naru.relevance import probability
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+
+_NOTHING = "none of the judged queries has a relevant passage among its candidates"
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """Where a sweep was best: at or above `cutoff` a row counts as positive; `value` is its F1 or accuracy."""
+
+    cutoff: float
+    value: float
+    precision: float
+    recall: float
+
+
+def best_f1(scores: Floats, right: Booleans, missed: int = 0) -> Best:
+    """Over the observed scores; `missed` positives are not among the rows and no cut-off finds them.
+
+    Of equal ones the highest cut-off. ValueError where nothing is right.
+    """
+    cutoffs, above, found = _sweep(scores, right)
+    positives = found[-1] + missed
+    f1 = 2 * found / (above + positives)
+    at = int(f1.argmax())
+    return Best(float(cutoffs[at]), float(f1[at]), float(found[at] / above[at]), float(found[at] / positives))
+
+
+def best_accuracy(scores: Floats, right: Booleans) -> Best:
+    """Over the observed scores: the share of rows that lie on their right side. As `best_f1` otherwise."""
+    cutoffs, above, found = _sweep(scores, right)
+    accuracy = (found + (len(right) - found[-1]) - (above - found)) / len(right)
+    at = int(accuracy.argmax())
+    return Best(
+        float(cutoffs[at]), float(accuracy[at]), float(found[at] / above[at]), float(found[at] / found[-1])
+    )
+
+
+@dataclass(frozen=True)
+class Offered:
+    """Candidates of one mode with the logits of their probabilities [n] (`evaluation.fit.logits`)."""
+
+    candidates: Candidates
+    logits: Floats
+
+    def best_f1(self, name: str = "balanced") -> Cutoff:
+        """All candidates of all queries in one; relevant passages that retrieval missed count as not found."""
+        promise = "the best F1 on the judged queries; a measurement, no guarantee"
+        if not self.candidates.right.any():
+            return self._none(name, promise, _NOTHING)
+        missed = int(self.candidates.relevant.sum() - self.candidates.right.sum())
+        best = best_f1(self.logits, self.candidates.right, missed)
+        found = {"F1": best.value, "precision": best.precision, "recall": best.recall}
+        return self._at(name, promise, best.cutoff, found)
+
+    def best_accuracy(self, name: str = "best accuracy") -> Cutoff:
+        """All candidates of all queries in one. Most are not relevant, so it tends to be strict."""
+        promise = "the best accuracy over the candidates of the judged queries; a measurement, no guarantee"
+        if not self.candidates.right.any():
+            return self._none(name, promise, _NOTHING)
+        best = best_accuracy(self.logits, self.candidates.right)
+        found = {"accuracy": best.value, "precision": best.precision, "recall": best.recall}
+        return self._at(name, promise, best.cutoff, found)
+
+    def coverage(self, alpha: float = 0.1, *, every: bool = False, name: str = "sensitive") -> Cutoff:
+        """For 1 - `alpha` of the queries with an answer the best relevant passage is shown, or `every` one of them."""
+        which = "every relevant passage is" if every else "the best relevant passage is"
+        promise = f"for at least {1 - alpha:.0%} of the queries that have an answer, {which} shown"
+        answerable = self.candidates.relevant > 0
+        scores = self._lowest() if every else self._highest(self.candidates.right)
+        units = _renumbered(self.candidates.units[answerable])
+        scores = scores[answerable]
+        recall = float(np.isfinite(scores).mean()) if len(scores) else math.nan
+        bound = conformal.coverage(scores, units, alpha)
+        counts = (len(scores), len(np.unique(units)))
+        if bound.needed is not None:
+            return self._too_few(name, promise, bound.needed, counts, "units with an answer")
+        if bound.cutoff is None:
+            reason = f"unreachable: retrieval offers it for {recall:.1%} of the queries only"
+            return self._none(name, promise, reason, counts, {"recall": recall})
+        covered = float((scores >= bound.cutoff).mean())
+        shown = float((self.logits >= bound.cutoff).sum() / max(1, len(self.candidates.queries)))
+        return self._at(
+            name, promise, bound.cutoff, {"coverage": covered, "recall": recall, "shown": shown}, counts
+        )
+
+    def precision(self, aim: Aim | None = None, name: str = "precise") -> Cutoff:
+        """Without an `aim`: 0.9 with confidence 0.9, per hit where there are units enough to certify that, else per
+        query. Only the number of units decides, which the guarantee survives."""
+        units = len(np.unique(self.candidates.units))
+        if aim is None:
+            aim = Aim(per="hit")
+            aim = aim if units >= 2 * aim.needed else Aim(per="query")
+        of = "the hits shown" if aim.per == "hit" else "a query's hits shown, on average over queries,"
+        promise = (
+            f"of {of} at least {aim.p:.0%} are relevant, with confidence {1 - aim.delta:.0%} "
+            f"(of a query's first {aim.depth} hits)"
+        )
+        counts = (len(self.candidates.queries), units)
+        if units < aim.needed:
+            return self._too_few(name, promise, aim.needed, counts, "units")
+        hits = Shown.of(
+            self.candidates.query, self.logits, self.candidates.right, self.candidates.units, aim.depth
+        )
+        cutoff = precision(hits, aim)
+        if cutoff is None:
+            return self._none(name, promise, "no cut-off was shown to be that precise", counts)
+        shown, right = hits.counts(cutoff)
+        found = {
+            "precision": hits.precision(cutoff, aim.per),
+            "shown": float(shown.mean()),
+            "answered": float((shown > 0).mean()),
+            "recall": float(right.sum() / max(1, self.candidates.relevant.sum())),
+        }
+        return self._at(name, promise, cutoff, found, counts)
+
+    def silence(self, q: float = 0.1, delta: float = 0.1, *, name: str = "silent") -> Cutoff:
+        """At most a share `q` of the queries without an answer gets anything shown."""
+        promise = (
+            f"at most {q:.0%} of the queries without an answer get anything shown, "
+            f"with confidence {1 - delta:.0%}"
+        )
+        without = self.candidates.relevant == 0
+        best = self._highest(np.ones(len(self.logits), np.bool_))[without]
+        units = _renumbered(self.candidates.units[without])
+        counts = (len(best), len(np.unique(units)))
+        bound = conformal.silence(best, units, q, delta)
+        if bound.needed is not None:
+            return self._too_few(name, promise, bound.needed, counts, "units without an answer")
+        if bound.cutoff is None or not math.isfinite(bound.cutoff):
+            return self._none(name, promise, "no query without an answer has a candidate to cut off", counts)
+        shown = int((best >= bound.cutoff).sum())
+        found = {
+            "shown": shown / len(best),
+            "shown at most": conformal.share_at_most(shown, len(best), delta),
+        }
+        return self._at(name, promise, bound.cutoff, found, counts)
+
+    def _highest(self, rows: Booleans) -> Floats:
+        """[q] the highest logit among the rows of each query, -inf where it has none."""
+        best = np.full(len(self.candidates.queries), -np.inf)
+        np.maximum.at(best, self.candidates.query[rows], self.logits[rows])
+        return best
+
+    def _lowest(self) -> Floats:
+        """[q] the lowest logit of each query's relevant passages, -inf where retrieval missed one."""
+        right = self.candidates.right
+        lowest = np.full(len(self.candidates.queries), np.inf)
+        np.minimum.at(lowest, self.candidates.query[right], self.logits[right])
+        found = np.bincount(self.candidates.query[right], minlength=len(lowest))
+        lowest[found < self.candidates.relevant] = -np.inf
+        return lowest
+
+    def _at(
+        self,
+        name: str,
+        promise: str,
+        logit: float,
+        found: dict[str, float],
+        counts: tuple[int, int] | None = None,
+    ) -> Cutoff:
+        queries, units = counts or self._counts()
+        return Cutoff(name, promise, logit, probability(logit), queries, units, found)
+
+    def _none(
+        self,
+        name: str,
+        promise: str,
+        reason: str,
+        counts: tuple[int, int] | None = None,
+        found: dict[str, float] | None = None,
+    ) -> Cutoff:
+        queries, units = counts or self._counts()
+        return Cutoff(name, promise, None, None, queries, units, found or {}, reason)
+
+    def _too_few(self, name: str, promise: str, needed: int, counts: tuple[int, int], what: str) -> Cutoff:
+        reason = f"too few judgements: {counts[1]} {what}, {needed} needed at least"
+        return Cutoff(name, promise, None, None, *counts, {}, reason, needed)
+
+    def _counts(self) -> tuple[int, int]:
+        return len(self.candidates.queries), len(np.unique(self.candidates.units))
+
+
+def levels(offered: Offered) -> tuple[Cutoff, Cutoff, Cutoff]:
+    """precise, balanced, sensitive."""
+    return offered.precision(), offered.best_f1(), offered.coverage()
+
+
+def _sweep(scores: Floats, right: Booleans) -> tuple[Floats, Floats, Floats]:
+    """Distinct scores from high to low, with how many rows reach each and how many of those are right."""
+    if not right.any():
+        raise ValueError("This is a bug: a sweep needs at least one positive row.")
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    return ranked[last], (last + 1).astype(np.float64), np.cumsum(right[order])[last].astype(np.float64)
+
+
+def _renumbered(units: Integers) -> Integers:
+    return np.unique(units, return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,141 @@
+"""The laxest cut-off whose precision is at least p with probability 1 - delta: Learn-then-Test.
+
+A cut-off t shows the candidates of at least that logit, of a query at most its best `depth`. The loss of a query is
+
+    per hit      wrong shown - (1 - p) * shown                       in [-(1 - p) * depth, p * depth]
+    per query    wrong shown / shown - (1 - p), or 0 for none shown  in [-(1 - p), p]
+
+and its mean is at most 0 exactly where the precision is at least p: of all hits shown, or of a query's hits on average
+over the queries that are shown any. A unit (a group of queries that stand or fall together) loses the mean of its
+queries' losses, so the bounds stay and units count alike. Precision below p at cut-off t is refuted by betting
+(Waudby-Smith and Ramdas, 2024): with 0 < s < 1 / (largest loss),
+
+    wealth(t) = mean over s of the product over units of (1 - s * loss(t, unit))
+
+has an expected value of at most 1 where the mean loss is not below 0, so reaching 1 / delta has probability delta at
+most. No order of the units matters. Cut-offs are tried from strict to lax on a grid that does not look at the data
+and the run ends with the first that is not refuted (fixed-sequence testing: Angelopoulos et al., 2021, "Learn then
+Test"). A strict cut-off may show too little to refute anything, so runs start from several places and share delta.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+Per = Literal["hit", "query"]
+
+STEP = 0.1
+"""Of the grid of cut-offs, in logits."""
+
+LAXEST = -6.0
+_STAKES = np.array([0.98, 0.8, 0.6, 0.4, 0.25, 0.15, 0.08, 0.04])  # shares of 1 / (largest loss)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Precision `p` with probability 1 - `delta`, per hit or per query, of at most `depth` hits a query."""
+
+    p: float = 0.9
+    delta: float = 0.1
+    per: Per = "query"
+    depth: int = 10
+
+    @property
+    def largest(self) -> float:
+        """The largest loss a query can have."""
+        return self.p * (self.depth if self.per == "hit" else 1)
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """Logits that runs start from: where a hit has the probability p, and half-way from there to 1."""
+        return tuple(round(math.log(at / (1 - at)) / STEP) * STEP for at in ((1 + self.p) / 2, self.p))
+
+    @property
+    def needed(self) -> int:
+        """The least units with which any cut-off can be had: as many as it takes when one hit, right, is shown to each."""
+        goal = math.log(len(self.starts) / self.delta)
+        gain = np.log1p(_STAKES / self.largest * (1 - self.p))
+        units = max(1, math.floor(goal / float(gain.max())))
+        while _log_mean(units * gain) < goal:
+            units += 1
+        return units
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Of each query its best `depth` candidates [n] by falling logit, and the unit [q] of each query."""
+
+    query: Integers
+    logit: Floats
+    right: Booleans
+    units: Integers
+
+    @classmethod
+    def of(cls, query: Integers, logit: Floats, right: Booleans, units: Integers, depth: int) -> Shown:
+        """From candidates in any order; `units` are numbered from 0."""
+        within = np.lexsort((-logit, query))
+        starts = np.searchsorted(query[within], np.arange(len(units)))
+        kept = within[np.arange(len(within)) - starts[query[within]] < depth]
+        order = kept[np.argsort(-logit[kept], kind="stable")]
+        return cls(query[order], logit[order], right[order], units)
+
+    def select(self, chosen: Booleans) -> Shown:
+        """The chosen queries [q], numbered anew."""
+        rows = chosen[self.query]
+        units = np.unique(self.units[chosen], return_inverse=True)[1].astype(np.int64)
+        return Shown((np.cumsum(chosen) - 1)[self.query[rows]], self.logit[rows], self.right[rows], units)
+
+    def counts(self, cutoff: float) -> tuple[Floats, Floats]:
+        """[q] how many hits each query is shown, and how many of them are right."""
+        rows = int(np.searchsorted(-self.logit, -cutoff, "right"))
+        shown = np.bincount(self.query[:rows], minlength=len(self.units))
+        right = np.bincount(self.query[:rows], self.right[:rows], minlength=len(self.units))
+        return shown.astype(np.float64), right.astype(np.float64)
+
+    def precision(self, cutoff: float, per: Per) -> float:
+        """As `Aim` counts it, units alike; NaN where nothing is shown."""
+        shown, right = self.counts(cutoff)
+        if per == "query":
+            shown, right = (shown > 0).astype(np.float64), right / np.maximum(shown, 1)
+        sizes = np.bincount(self.units)
+        shares = [float((np.bincount(self.units, part) / sizes).sum()) for part in (right, shown)]
+        return shares[0] / shares[1] if shares[1] else math.nan
+
+
+def precision(hits: Shown, aim: Aim) -> float | None:
+    """The laxest cut-off, a logit, that is sure to keep the aim; None where none is."""
+    goal = math.log(len(aim.starts) / aim.delta)
+    sizes = np.bincount(hits.units)
+    refuted: dict[int, bool] = {}  # by step of the grid
+    laxest = round(LAXEST / STEP)
+    found: int | None = None
+    for start in aim.starts:
+        for step in range(round(start / STEP), laxest - 1, -1):
+            if step not in refuted:
+                refuted[step] = _log_wealth(hits, sizes, step * STEP, aim) >= goal
+            if not refuted[step]:
+                break
+            found = step if found is None else min(found, step)
+    return None if found is None else found * STEP
+
+
+def _log_wealth(hits: Shown, sizes: Integers, cutoff: float, aim: Aim) -> float:
+    shown, right = hits.counts(cutoff)
+    loss = (1 - right / np.maximum(shown, 1) - (1 - aim.p)) * (shown > 0)
+    if aim.per == "hit":
+        loss = loss * shown
+    of_unit = np.bincount(hits.units, loss) / sizes
+    return _log_mean(np.log1p(-_STAKES[:, None] / aim.largest * of_unit).sum(axis=1))
+
+
+def _log_mean(logs: Floats) -> float:
+    """The logarithm of the mean of exp(logs)."""
+    return float(np.logaddexp.reduce(logs) - math.log(len(logs)))

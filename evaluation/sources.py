@@ -1,0 +1,193 @@
+"""Where rankings come from beside a collection: a running service, or an encoder's exact search over a corpus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.figures import Cut
+from evaluation.runs import Ranking, Run
+from naru.documents import Document, Hit, Passage
+from naru.errors import NaruError
+from naru.text import normalize
+
+_BLOCK = 1024  # documents scored at a time
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What was evaluated: for a report."""
+
+    collection: str
+    encoder: str
+    calibrated: bool
+    made_from: Mapping[str, str] = field(default_factory=dict)
+    cutoffs: Sequence[Cut] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a service answered."""
+
+    hits: tuple[Hit, ...]
+
+
+class Service:
+    """Searches a collection of a naru service over HTTP, one request at a time."""
+
+    def __init__(self, url: str, collection: str | None = None, *, timeout: float = 30.0) -> None:
+        """`collection` may be None where the service has only one. NaruError where it cannot be reached or has no
+        such collection."""
+        self.url = url.rstrip("/")
+        self._client = httpx.Client(base_url=self.url, timeout=timeout)
+        try:
+            about = self._about(collection)
+        except BaseException:
+            self.close()
+            raise
+        self.collection = str(about["name"])
+        self.described = Described(
+            self.collection,
+            about["encoder"],
+            about["calibrated"],
+            {"service": self.url, "indexed": about["created"]},
+        )
+
+    def search(self, query: str, *, mode: str = "hybrid", limit: int = 10, anyway: bool = False) -> Returned:
+        """As a searcher's. NaruError for what the service refuses, in its words."""
+        asked = {
+            "query": query,
+            "collection": self.collection,
+            "mode": mode,
+            "limit": limit,
+            "highlight": "off",
+            "anyway": anyway,
+        }
+        said = self._ask("POST", "/v1/search", asked)
+        return Returned(
+            tuple(
+                Hit(
+                    Passage(hit["id"], hit["text"], hit["title"], hit["metadata"]),
+                    hit["rank"],
+                    hit["logit"],
+                    hit["probability"],
+                    hit["semantic"],
+                    hit["lexical"],
+                )
+                for hit in said["hits"]
+            )
+        )
+
+    def _about(self, collection: str | None) -> dict[str, Any]:
+        """What the service says of the collection, or of its only one."""
+        found: dict[str, dict[str, Any]] = {
+            one["name"]: one for one in self._ask("GET", "/v1/collections")["collections"]
+        }
+        if collection is None and len(found) == 1:
+            return next(iter(found.values()))
+        if collection is None or collection not in found:
+            raise NaruError(
+                f"{self.url}: {'say --collection' if collection is None else f'no collection {collection!r}'}; "
+                f"expected one of: {', '.join(found) or 'none is served'}."
+            )
+        return found[collection]
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The service's JSON; where it is overloaded it is asked again when it says so."""
+        for attempt in range(_TRIES):
+            try:
+                reply = self._client.request(method, path, json=body)
+            except httpx.HTTPError as error:
+                raise NaruError(
+                    f"{self.url} cannot be reached: {error}. Is it running? naru serve"
+                ) from error
+            if reply.status_code != httpx.codes.SERVICE_UNAVAILABLE or attempt == _TRIES - 1:
+                break
+            time.sleep(float(reply.headers.get("Retry-After", 1)))
+        try:
+            said = reply.json()
+        except ValueError as error:
+            raise NaruError(
+                f"{self.url}{path}: status {reply.status_code} and no JSON; is this naru?"
+            ) from error
+        if not reply.is_success or not isinstance(said, dict):
+            message = said.get("error", {}).get("message") if isinstance(said, dict) else None
+            raise NaruError(f"{self.url}{path}: {message or f'status {reply.status_code}; is this naru?'}")
+        return said
+
+    def close(self) -> None:
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Encodes(Protocol):
+    """A bundle's encoder, or a sentence-transformers model as `SentenceModel` wraps it: L2-normalised vectors."""
+
+    def queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]: ...
+
+    def passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]: ...
+
+
+class SentenceModel:
+    """A loaded SentenceTransformer, with its own prompts for queries and documents."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return self._vectors(self._model.encode_query(list(texts), normalize_embeddings=True))
+
+    def passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return self._vectors(self._model.encode_document(list(texts), normalize_embeddings=True))
+
+    def _vectors(self, vectors: Any) -> npt.NDArray[np.float32]:
+        return np.asarray(vectors, np.float32)
+
+
+def exact_run(
+    encoder: Encodes,
+    documents: Iterable[Document],
+    queries: Mapping[str, str],
+    depth: int,
+    progress: Callable[[int], None] | None = None,
+) -> Run:
+    """The `depth` documents of greatest cosine for each query, over the whole corpus; ties as the corpus has them.
+
+    Texts are normalised as in indexing and search, title and text as a passage has them. The corpus is streamed;
+    `progress` gets the documents seen.
+    """
+    asked = encoder.queries([normalize(text).text for text in queries.values()])
+    ids: list[str] = []
+    best = np.empty((len(queries), 0), np.int64)
+    scores = np.empty((len(queries), 0), np.float32)
+    rest = iter(documents)
+    while block := list(islice(rest, _BLOCK)):
+        texts = [normalize(Passage(one.id, one.text, one.title).full_text).text for one in block]
+        places = np.broadcast_to(np.arange(len(ids), len(ids) + len(block)), (len(queries), len(block)))
+        ids += [one.id for one in block]
+        best = np.concatenate([best, places], axis=1)
+        scores = np.concatenate([scores, asked @ encoder.passages(texts).T], axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :depth]
+        best, scores = np.take_along_axis(best, order, axis=1), np.take_along_axis(scores, order, axis=1)
+        if progress is not None:
+            progress(len(ids))
+    run: dict[str, Ranking] = {}
+    for query, row, found in zip(queries, best, scores, strict=True):
+        run[query] = [(ids[place], float(score)) for place, score in zip(row, found, strict=True)]
+    return run

@@ -1,0 +1,61 @@
+"""Where hits are cut off and what that promises, as it is stored with the weights it belongs to.
+
+A cut-off holds for the formula, the collection and the kind of queries it was chosen with (`evaluation.cutoffs`
+chooses). Under a filter, on another collection or after other weights its promise is void.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from naru.errors import NaruError
+
+LEVELS = ("precise", "balanced", "sensitive")
+"""The levels a service offers by name; `evaluation.cutoffs.levels` says what each promises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoff:
+    """Hits of at least `logit` are shown; None: the promise cannot be given, and `reason` says why.
+
+    `promise` is a sentence for people. `queries` judged queries in `units` independent units (queries, or
+    the articles they were written for) it rests on; `needed` is how many units it takes at least, where it takes
+    a number. `found` is what was measured on those queries ("precision", "coverage", "shown", ...), as evidence.
+    """
+
+    name: str
+    promise: str
+    logit: float | None
+    probability: float | None
+    queries: int
+    units: int
+    found: Mapping[str, float]
+    reason: str = ""
+    needed: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.logit is None) != (self.probability is None) or (self.logit is None) != bool(self.reason):
+            raise NaruError(
+                f"Cut-off {self.name!r}: logit {self.logit}, probability {self.probability}, reason "
+                f"{self.reason!r}; expected both numbers without a reason, or a reason alone."
+            )
+        if self.logit is not None and not math.isfinite(self.logit):
+            raise NaruError(f"Cut-off {self.name!r}: the logit is {self.logit}; expected a finite number.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self) | {"found": dict(self.found)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`. NaruError when fields are missing, unknown or do not fit together."""
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise NaruError(
+                f"A stored cut-off has the fields {sorted(values)}; expected those of naru.cutoffs.Cutoff "
+                f"({error}). Calibrate again: naru calibrate"
+            ) from error

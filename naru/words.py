@@ -1,0 +1,21 @@
+"""Lists of words that a user gives: stopwords, nouns to keep whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from naru.errors import NaruError
+
+
+def read_words(path: Path | None) -> tuple[str, ...]:
+    """The words of a file, one a line; blank lines and lines that start with # do not count. No file, no words.
+
+    NaruError where it cannot be read as UTF-8.
+    """
+    if path is None:
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NaruError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))

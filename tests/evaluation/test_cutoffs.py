@@ -1,0 +1,262 @@
+"""Cut-offs: sweeps against scikit-learn, bounds against hand-worked counts and draws, promises in words."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, precision_recall_curve
+
+from evaluation import conformal
+from evaluation.candidates import Candidates
+from evaluation.cutoffs import Offered, best_accuracy, best_f1, levels
+from evaluation.precision import Aim, Shown, precision
+from naru.cutoffs import LEVELS, Cutoff
+from naru.errors import NaruError
+
+
+def judged(
+    rows: list[tuple[int, float, int]], relevant: list[int], groups: tuple[str, ...] | None = None
+) -> Offered:
+    """From (query, logit, grade), and how many relevant passages each query has."""
+    query, logit, grade = (np.array(column) for column in zip(*rows, strict=True))
+    return Offered(
+        Candidates(
+            queries=tuple(f"q{number}" for number in range(len(relevant))),
+            query=query.astype(np.int64),
+            passages=[f"p{number}" for number in range(len(rows))],
+            semantic=logit.astype(np.float64),
+            lexical=np.zeros(len(rows)),
+            grade=grade.astype(np.int64),
+            judged=grade > 0,
+            relevant=np.array(relevant),
+            known=np.ones(len(relevant)),
+            groups=groups,
+        ),
+        logit.astype(np.float64),
+    )
+
+
+def drawn(queries: int, seed: int = 0, hits: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Queries whose hits are relevant with the probability that their logits say."""
+    rng = np.random.default_rng(seed)
+    logit = -np.sort(-rng.normal(-3, 3, (queries, 2 * hits)))[:, :hits]
+    right = rng.random(logit.shape) < 1 / (1 + np.exp(-logit))
+    return np.repeat(np.arange(queries), hits), logit.ravel(), right.ravel()
+
+
+def many(queries: int = 400) -> Offered:
+    query, logit, right = drawn(queries)
+    rows = list(zip(query.tolist(), logit.tolist(), right.astype(int).tolist(), strict=True))
+    return judged(rows, np.bincount(query[right], minlength=queries).tolist())
+
+
+def test_the_best_f1_is_scikit_learns_over_the_observed_scores() -> None:
+    rng = np.random.default_rng(1)
+    right = rng.random(500) < 0.3
+    scores = np.round(right + rng.normal(size=500), 1)  # with ties
+    best = best_f1(scores, right)
+    shares, found, cutoffs = precision_recall_curve(right, scores)
+    f1 = 2 * shares * found / np.maximum(shares + found, 1e-12)
+    assert best.value == pytest.approx(f1.max(), abs=1e-12)
+    at = int(np.flatnonzero(cutoffs == best.cutoff)[0])
+    assert (best.precision, best.recall) == pytest.approx((shares[at], found[at]))
+    accuracy = best_accuracy(scores, right)
+    everywhere = [accuracy_score(right, scores >= cutoff) for cutoff in cutoffs]
+    assert accuracy.value == pytest.approx(max(everywhere), abs=1e-12)
+    assert accuracy.value == pytest.approx(accuracy_score(right, scores >= accuracy.cutoff))
+
+
+def test_f1_counts_what_retrieval_missed() -> None:
+    # shown: 0.9 right, 0.8 wrong, 0.7 right; one more relevant passage is nowhere
+    best = best_f1(np.array([0.9, 0.8, 0.7]), np.array([True, False, True]), missed=1)
+    assert best.cutoff == 0.7
+    assert best.value == pytest.approx(2 * 2 / (3 + 3))
+    assert best.recall == pytest.approx(2 / 3)
+
+
+def test_coverage_of_single_queries_is_split_conformal() -> None:
+    scores = np.arange(19.0)  # floor(0.1 * 20) = 2: the second lowest
+    assert conformal.coverage(scores, np.arange(19), 0.1).cutoff == 1.0
+    assert conformal.coverage(np.arange(9.0), np.arange(9), 0.1).cutoff == 0.0
+    assert conformal.coverage(np.arange(8.0), np.arange(8), 0.1) == conformal.Bound(None, 9)
+
+
+def test_coverage_pays_for_queries_that_come_in_groups() -> None:
+    # 40 queries in tens: 0.1 * 40 - 0.9 * 10 < 0; it takes 90 queries, 9 groups
+    assert conformal.coverage(np.arange(40.0), np.repeat(np.arange(4), 10), 0.1) == conformal.Bound(None, 9)
+    # 100 in tens: 10 - 9 = 1 may lie below
+    assert conformal.coverage(np.arange(100.0), np.repeat(np.arange(10), 10), 0.1).cutoff == 1.0
+
+
+def test_coverage_that_retrieval_makes_impossible_is_unreachable_with_its_recall() -> None:
+    rows = [(number, 1.0, int(number >= 20)) for number in range(100)]
+    found = judged(rows, [1] * 100).coverage(0.1)
+    assert found.logit is None
+    assert found.reason == "unreachable: retrieval offers it for 80.0% of the queries only"
+    assert found.found == {"recall": 0.8}
+
+
+def test_coverage_of_every_relevant_passage_is_no_higher_than_of_the_best() -> None:
+    rows = [row for number in range(30) for row in ((number, 2.0 + number, 1), (number, -1.0 - number, 1))]
+    best, every = judged(rows, [2] * 30).coverage(), judged(rows, [2] * 30).coverage(every=True)
+    assert best.logit == 4.0  # floor(0.1 * 31) = 3: the third lowest of 2, 3, 4, ...
+    assert every.logit == -28.0  # of -30, -29, -28, ...
+    assert every.promise.endswith("every relevant passage is shown")
+
+
+def test_over_many_draws_coverage_is_what_was_promised() -> None:
+    rng = np.random.default_rng(5)
+    covered = []
+    for _ in range(400):
+        scores = rng.normal(size=99)
+        covered.append(1 - _normal(conformal.coverage(scores, np.arange(99), 0.1).cutoff or 0.0))
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.005)  # (n + 1) * alpha is whole: exactly 0.9
+
+
+def _normal(at: float) -> float:
+    return 0.5 * (1 + math.erf(at / math.sqrt(2)))
+
+
+def test_silence_leaves_as_many_above_as_the_binomial_allows() -> None:
+    # P(Binomial(50, 0.1) <= 1) = 0.034 <= 0.1, <= 2: 0.112 > 0.1: one query may be above
+    scores = np.arange(50.0)
+    cutoff = conformal.silence(scores, np.arange(50), 0.1, 0.1).cutoff
+    assert cutoff is not None
+    assert 48.0 < cutoff < 48.0001
+    assert conformal.silence(scores[:21], np.arange(21), 0.1, 0.1) == conformal.Bound(None, 22)
+    assert conformal.silence(scores[:22], np.arange(22), 0.1, 0.1).cutoff is not None
+
+
+def test_silence_states_the_exact_upper_bound() -> None:
+    rows = [(number, float(number), 0) for number in range(50)]
+    found = judged(rows, [0] * 50).silence()
+    assert found.found["shown"] == 0.02
+    upper = binomtest(1, 50).proportion_ci(0.8, "exact").high  # two-sided 80 %: 90 % above
+    assert found.found["shown at most"] == pytest.approx(upper)
+
+
+def test_silence_counts_a_group_as_shown_something_when_one_of_its_queries_is() -> None:
+    scores = np.concatenate([np.arange(25.0), np.full(25, -5.0)])
+    grouped = conformal.silence(scores, np.tile(np.arange(25), 2), 0.1, 0.1)
+    assert grouped == conformal.silence(np.arange(25.0), np.arange(25), 0.1, 0.1)
+
+
+def test_precision_per_hit_and_per_query_by_hand() -> None:
+    hits = Shown.of(
+        np.array([0, 0, 0, 1]),
+        np.array([3.0, 2.0, 1.0, 2.5]),
+        np.array([True, False, False, True]),
+        np.array([0, 1]),
+        depth=10,
+    )
+    assert hits.precision(1.0, "hit") == 2 / 4
+    assert hits.precision(1.0, "query") == pytest.approx((1 / 3 + 1) / 2)
+    assert hits.precision(2.0, "hit") == 2 / 3
+    assert math.isnan(hits.precision(9.0, "hit"))
+
+
+def test_only_the_first_hits_count() -> None:
+    hits = Shown.of(
+        np.zeros(5, np.int64), np.arange(5.0), np.array([0, 0, 0, 1, 1], bool), np.zeros(1, np.int64), 2
+    )
+    assert hits.precision(0.0, "hit") == 1.0
+
+
+@pytest.mark.parametrize("per", ["query", "hit"])
+def test_the_units_needed_are_the_fewest_that_can_do(per: str) -> None:
+    aim = Aim(0.8, 0.1, "hit" if per == "hit" else "query", depth=3)
+
+    def all_right(units: int) -> float | None:
+        numbers = np.arange(units)
+        return precision(Shown.of(numbers, np.full(units, 9.0), np.ones(units, bool), numbers, 3), aim)
+
+    assert all_right(aim.needed) is not None
+    assert all_right(aim.needed - 1) is None
+
+
+def test_a_precise_cutoff_keeps_its_promise_and_more_judgements_make_it_laxer() -> None:
+    whole = Shown.of(*drawn(20_000, seed=9), np.arange(20_000), 10)
+    found = {}
+    for queries in (500, 3000):
+        cutoff = precision(Shown.of(*drawn(queries, seed=2), np.arange(queries), 10), Aim(0.9))
+        assert cutoff is not None
+        found[queries] = cutoff
+        assert whole.precision(cutoff, "query") >= 0.9
+    assert found[3000] < found[500]
+
+
+def test_a_broken_promise_is_as_rare_as_said() -> None:
+    whole = Shown.of(*drawn(50_000, seed=9), np.arange(50_000), 10)
+    aim = Aim(0.9)
+    broken = 0
+    for seed in range(100):
+        cutoff = precision(Shown.of(*drawn(300, seed=seed), np.arange(300), 10), aim)
+        broken += cutoff is not None and whole.precision(cutoff, aim.per) < aim.p
+    assert broken <= 10
+
+
+def test_hits_no_better_than_chance_give_no_precise_cutoff() -> None:
+    rng = np.random.default_rng(4)
+    offered = judged([(number, 5.0, int(rng.random() < 0.5)) for number in range(300)], [1] * 300)
+    found = offered.precision()
+    assert found.logit is None
+    assert found.reason == "no cut-off was shown to be that precise"
+
+
+def test_too_few_judgements_say_how_many_are_needed() -> None:
+    rows = [(number, 5.0, 1) for number in range(6)]
+    found = judged(rows, [1] * 6).precision()
+    assert found.needed == Aim().needed == 44
+    assert found.reason == "too few judgements: 6 units, 44 needed at least"
+    assert (
+        judged(rows, [1] * 6).coverage().reason
+        == "too few judgements: 6 units with an answer, 9 needed at least"
+    )
+
+
+def test_groups_are_the_units() -> None:
+    rows = [(number, 5.0, 1) for number in range(100)]
+    groups = tuple(f"article {number % 20}" for number in range(100))
+    found = judged(rows, [1] * 100, groups).precision()
+    assert (found.queries, found.units, found.logit) == (100, 20, None)
+
+
+def test_many_units_are_promised_precision_of_hits_fewer_that_of_queries() -> None:
+    assert "of a query's hits shown, on average" in many(400).precision().promise
+    assert "of the hits shown at least 90%" in many(1000).precision().promise
+
+
+def test_the_levels_keep_what_they_promise_on_the_judged_queries() -> None:
+    found = levels(many())
+    assert tuple(cutoff.name for cutoff in found) == LEVELS
+    precise, balanced, sensitive = found
+    assert precise.found["precision"] >= 0.9
+    assert sensitive.found["coverage"] >= 0.9
+    assert balanced.logit is not None
+    assert all(cutoff.queries == 400 for cutoff in (precise, balanced))
+
+
+def test_nothing_relevant_gives_no_best() -> None:
+    found = judged([(0, 1.0, 0)], [0])
+    assert found.best_f1().logit is None
+    assert (
+        found.best_accuracy().reason
+        == "none of the judged queries has a relevant passage among its candidates"
+    )
+
+
+def test_a_cutoff_is_stored_as_it_is() -> None:
+    for cutoff in (*levels(many()), judged([(0, 1.0, 0)], [0]).best_f1()):
+        assert Cutoff.from_json(cutoff.to_json()) == cutoff
+    with pytest.raises(NaruError, match="Calibrate again"):
+        Cutoff.from_json({"name": "precise"})
+
+
+def test_a_cutoff_is_a_number_or_a_reason() -> None:
+    with pytest.raises(NaruError, match="both numbers without a reason, or a reason alone"):
+        Cutoff("precise", "…", 1.0, None, 1, 1, {})
+    with pytest.raises(NaruError, match="finite"):
+        Cutoff("precise", "…", math.inf, 1.0, 1, 1, {})

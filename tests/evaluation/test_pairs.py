@@ -1,0 +1,185 @@
+"""Sentence pairs: the figures against scikit-learn and scipy, the files that are read, a real encoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow
+import pyarrow.parquet
+import pytest
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score
+from sklearn.metrics.pairwise import (
+    paired_cosine_distances,
+    paired_euclidean_distances,
+    paired_manhattan_distances,
+)
+from typer.testing import CliRunner
+
+from evaluation.pairs import Pairs, evaluate_pairs, read_pairs
+from naru.__main__ import app
+from naru.encoder import Encoder
+from naru.errors import NaruError
+
+
+class Table:
+    """Encodes "0", "1", ... as the rows of a matrix, which need not be normalised."""
+
+    def __init__(self, rows: npt.NDArray[np.float32]) -> None:
+        self.rows = rows
+
+    def queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return self.rows[[int(text) for text in texts]]
+
+
+@pytest.fixture(scope="module")
+def judged() -> tuple[Table, Pairs]:
+    """200 pairs, half of them near each other."""
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(200, 8))
+    near = np.arange(200) % 2 == 0
+    two = np.where(near[:, None], one + 0.9 * rng.normal(size=(200, 8)), rng.normal(size=(200, 8)))
+    scores = np.where(near, 4.0, 1.0) + rng.normal(0, 0.5, 200)
+    names = [str(number) for number in range(400)]
+    return Table(np.concatenate([one, two]).astype(np.float32)), Pairs(names[:200], names[200:], scores, near)
+
+
+def test_the_eight_correlations_are_scipys_over_scikit_learns_distances(judged: tuple[Table, Pairs]) -> None:
+    table, pairs = judged
+    assert pairs.scores is not None
+    one, two = table.rows[:200].astype(np.float64), table.rows[200:].astype(np.float64)
+    similar = {
+        "cosine": 1 - paired_cosine_distances(one, two),
+        "Euclidean": -paired_euclidean_distances(one, two),
+        "Manhattan": -paired_manhattan_distances(one, two),
+        "dot": np.einsum("nd,nd->n", one, two),
+    }
+    found = evaluate_pairs(table, pairs).correlations
+    assert len(found) == 8
+    for name, values in similar.items():
+        assert found[f"{name} Pearson"] == pytest.approx(pearsonr(values, pairs.scores).statistic, abs=1e-9)
+        assert found[f"{name} Spearman"] == pytest.approx(spearmanr(values, pairs.scores).statistic, abs=1e-9)
+
+
+def test_thresholds_and_average_precision_are_scikit_learns(judged: tuple[Table, Pairs]) -> None:
+    table, pairs = judged
+    assert pairs.labels is not None
+    cosines = 1 - paired_cosine_distances(
+        table.rows[:200].astype(np.float64), table.rows[200:].astype(np.float64)
+    )
+    found = evaluate_pairs(table, pairs)
+    assert found.accuracy is not None
+    assert found.f1 is not None
+    said = [cosines >= cutoff - 1e-12 for cutoff in cosines]
+    assert found.accuracy.value == pytest.approx(max(accuracy_score(pairs.labels, one) for one in said))
+    assert found.f1.value == pytest.approx(max(f1_score(pairs.labels, one) for one in said))
+    assert found.average_precision == pytest.approx(average_precision_score(pairs.labels, cosines))
+    assert found.accuracy.held_out <= found.accuracy.value
+
+
+def test_labels_alone_and_scores_alone_give_what_they_can(judged: tuple[Table, Pairs]) -> None:
+    table, pairs = judged
+    labelled = evaluate_pairs(table, Pairs(pairs.first, pairs.second, None, pairs.labels)).to_json()
+    scored = evaluate_pairs(table, Pairs(pairs.first, pairs.second, pairs.scores, None)).to_json()
+    assert set(labelled) == {"pairs", "positives", "average_precision", "accuracy", "F1"}
+    assert set(scored) == {"pairs", "correlations"}
+    json.dumps([labelled, scored])
+
+
+def test_one_label_or_one_score_is_refused(judged: tuple[Table, Pairs]) -> None:
+    table, pairs = judged
+    with pytest.raises(NaruError, match="have the label 1; expected both"):
+        evaluate_pairs(table, Pairs(pairs.first, pairs.second, None, np.ones(200, np.bool_)))
+    with pytest.raises(NaruError, match=r"have the score 3\.0"):
+        evaluate_pairs(table, Pairs(pairs.first, pairs.second, np.full(200, 3.0), None))
+
+
+def test_korsts_klue_and_question_pairs_are_read(tmp_path: Path) -> None:
+    korsts = tmp_path / "korsts.tsv"
+    korsts.write_text(
+        'score\tsentence1\tsentence2\n4.5\t한 "남자가 춤춘다.\t남자가 춤을 춘다.\n1.0\t개가 짖는다.\t비가 온다.\n'
+    )
+    found = read_pairs(korsts)
+    assert found.first == ['한 "남자가 춤춘다.', "개가 짖는다."]
+    assert found.scores is not None
+    assert found.scores.tolist() == [4.5, 1.0]
+    assert found.labels is None
+    labelled = read_pairs(korsts, positive=3.0).labels
+    assert labelled is not None
+    assert labelled.tolist() == [True, False]
+
+    klue = tmp_path / "klue.json"
+    labels = {"label": 3.7, "real-label": 3.714, "binary-label": 1}
+    klue.write_text(json.dumps([{"sentence1": "가", "sentence2": "나", "labels": labels}]))
+    found = read_pairs(klue)
+    assert found.scores is not None
+    assert found.labels is not None
+    assert (found.scores.tolist(), found.labels.tolist()) == ([3.714], [True])
+
+    questions = tmp_path / "questions.parquet"
+    table = pyarrow.table({"question1": ["가", "나"], "question2": ["다", "라"], "is_duplicate": [0, 1]})
+    pyarrow.parquet.write_table(table, questions)
+    found = read_pairs(questions)
+    assert found.scores is None
+    assert found.labels is not None
+    assert found.labels.tolist() == [False, True]
+
+    lines = tmp_path / "pairs.jsonl"
+    lines.write_text(
+        '{"text1": "가", "text2": "나", "label": 2}\n{"text1": "다", "text2": "라", "label": 0}\n'
+    )
+    found = read_pairs(lines)
+    assert found.labels is None  # not only 0 and 1: scores
+    assert found.scores is not None
+    assert found.scores.tolist() == [2.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("pairs.xml", "<pairs/>", "unknown kind of file '.xml'"),
+        ("pairs.csv", "a,b\n1,2\n", "record 1: has the fields a, b; expected sentence1 and sentence2"),
+        (
+            "pairs.csv",
+            "sentence1,sentence2,score\n가,나,much\n",
+            "record 1: 'score' is 'much'; expected a number",
+        ),
+        ("pairs.csv", "sentence1,sentence2,score\n가,,1\n", "record 1: 'sentence2' is ''; expected text"),
+        ("pairs.csv", "sentence1,sentence2\n가,나\n", "every pair needs one of the fields score"),
+        ("pairs.csv", "sentence1,sentence2,score\n", "no pairs"),
+        ("pairs.json", "[1", "cannot be read as json"),
+        ("pairs.jsonl", "[1]\n", "record 1: got '\\[1\\]'; expected an object"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(NaruError, match=message):
+        read_pairs(path)
+
+
+def test_a_real_encoder_puts_a_sentence_nearest_to_itself(tiny_bundle: Path) -> None:
+    texts = ["카드를 잃어버렸어요", "비밀번호를 바꾸고 싶어요", "환불은 언제 되나요", "주차장이 있나요"]
+    pairs = Pairs(texts + texts, texts + texts[1:] + texts[:1], None, np.arange(8) < 4)
+    found = evaluate_pairs(Encoder(tiny_bundle), pairs)
+    assert found.average_precision == pytest.approx(1.0)
+    assert found.f1 is not None
+    assert found.f1.cutoff == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_command_prints_figures_for_people_and_for_programs(tiny_bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(
+        "sentence1,sentence2,score\n카드를 잃어버렸어요,카드를 잃어버렸어요,5\n환불은 언제 되나요,주차장이 있나요,0\n"
+    )
+    command = ["pairs", str(path), "--encoder", str(tiny_bundle), "--positive", "3"]
+    said = CliRunner().invoke(app, [*command, "--json"])
+    assert said.exit_code == 0
+    found = json.loads(said.stdout)
+    assert (found["pairs"], found["positives"], found["F1"]["value"]) == (2, 1, 1.0)
+    assert len(found["correlations"]) == 8
+    assert "2 pairs, 1 of them alike" in CliRunner().invoke(app, command).stdout
