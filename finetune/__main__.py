@@ -1,49 +1,25 @@
-"""`python -m finetune RECIPE --data DIR --start DIR --output DIR`: run a training recipe."""
+"""`python -m finetune RECIPE --output RUN`, also under `accelerate launch -m`: `naru train` by itself."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
+from finetune.command import run
+from naru import terminal
 from naru.errors import NaruError
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m finetune", description="Train an encoder by a recipe.")
-    parser.add_argument("recipe", help="a TOML file, or the name of a shipped recipe (naru-mini)")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with train/ and what the recipe watches"
-    )
-    parser.add_argument(
-        "--start", type=Path, required=True, help="model folder whose body training starts from"
-    )
-    parser.add_argument(
-        "--output", type=Path, required=True, help="folder for checkpoints, latest/ and final/"
-    )
-    parser.add_argument("--max-minutes", type=float, help="stop (resumably) when this time is over")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --output")
-    options = parser.parse_args()
-    from finetune.recipe import load
-    from finetune.train import train
-
+def main() -> None:
+    """Status 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     try:
-        outcome = train(
-            load(options.recipe),
-            options.data,
-            options.start,
-            options.output,
-            max_minutes=options.max_minutes,
-            resume=options.resume,
-        )
+        run("train", sys.argv[1:], "python -m finetune")
     except NaruError as error:
-        print(f"finetune: {error}", file=sys.stderr)
-        return 1
-    print(f"{outcome.model}: {outcome.steps} of {outcome.planned} steps")
-    for name, value in outcome.after.items():
-        print(f"  {name:24} {outcome.before.get(name, float('nan')):.3f} -> {value:.3f}")
-    return 0
+        terminal.error(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        terminal.error("interrupted; what was saved last is whole: --resume goes on from there")
+        sys.exit(130)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

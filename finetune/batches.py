@@ -1,148 +1,311 @@
-"""Batches without waste: rows of like length together, no text twice in a batch, sources drawn by weight."""
+"""Which rows meet in a batch, and which data set gives the next one; then texts to tokens.
+
+Everything is drawn from the seed and the number of the pass or epoch, so that a resumed run goes on with the very
+batches that the unbroken one would have had.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.compute as pc
 import torch
 from datasets import Dataset
-from sentence_transformers.base.sampler import DefaultBatchSampler, MultiDatasetDefaultBatchSampler
-from torch.utils.data import BatchSampler, ConcatDataset
+from torch.utils.data import Sampler
 
-POOL = 64  # batches that are sorted by length together: enough to lose little padding, and still to mix
+from naru.errors import NaruError
+
+LABELS = ("score", "label")
+POOL = 64  # batches made together: enough to lose little padding and few rows, and still to mix
 ROUND = 16  # token lengths are padded to a multiple of this: few shapes, which the CPU kernels keep
+CHUNK = 10_000  # rows read at once
 
 
-class LikeLength(DefaultBatchSampler):
-    """Full batches of rows of like length; a text never occurs twice in a batch, as it would be its own negative.
+class Plain:
+    """Rows in random order, `size` a batch, the last batch shorter. `name` is the data set's, for messages."""
 
-    Rows left over at the end of an epoch are dropped, unless the whole data set is smaller than one batch.
+    def __init__(self, dataset: Dataset, size: int, seed: Sequence[int], name: str = "") -> None:
+        self.rows = len(dataset)
+        self.size = size
+        self.seed = list(seed)
+        self.name = name
+
+    def __len__(self) -> int:
+        """Batches of one pass; where texts repeat, a few more than there really are."""
+        return max(1, -(-self.rows // self.size))
+
+    def batches(self, number: int) -> Iterator[list[int]]:
+        """The batches of pass `number`, counted from 0."""
+        order = self._rng(number).permutation(self.rows)
+        for start in range(0, self.rows, self.size):
+            yield order[start : start + self.size].tolist()
+
+    def endless(self) -> Iterator[list[int]]:
+        """Pass after pass, each shuffled anew."""
+        number = 0
+        while True:
+            yield from self.batches(number)
+            number += 1
+
+    def _rng(self, number: int) -> np.random.Generator:
+        return np.random.default_rng([*self.seed, number])
+
+
+class NoDuplicates(Plain):
+    """No text twice in a batch, as it would be its own negative.
+
+    A row one of whose texts the batch holds waits for the next one. What is left at the end of a pass makes a batch if
+    it fills half of one. NaruError when no two rows can share a batch.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        batch_size: int,
-        drop_last: bool,
-        valid_label_columns: list[str] | None = None,
-        generator: torch.Generator | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
-        labels = set(valid_label_columns or [])
-        texts = [dataset.data.column(c) for c in dataset.column_names if c not in labels]
-        self.lengths = np.asarray(
-            pc.utf8_length(texts[1])
-        )  # documents: the longer side, and most of the work
-        self.texts = [[hash(text) for text in column.to_pylist()] for column in texts]
+    def __init__(self, dataset: Dataset, size: int, seed: Sequence[int], name: str = "") -> None:
+        super().__init__(dataset, size, seed, name)
+        self.texts = [list(map(hash, column)) for column in _columns(dataset, lambda text: text.to_pylist())]
 
-    def __iter__(self) -> Iterator[list[int]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(self.lengths))
-        if len(order) <= self.batch_size:
-            yield order.tolist()
-            return
+    def __len__(self) -> int:
+        full, rest = divmod(self.rows, self.size)
+        return max(1, full + (2 * rest >= self.size))
+
+    def batches(self, number: int) -> Iterator[list[int]]:
+        rng = self._rng(number)
+        order = rng.permutation(self.rows)
         waiting: list[int] = []
-        step = POOL * self.batch_size
-        for start in range(0, len(order), step):
+        made = 0
+        step = POOL * self.size
+        for start in range(0, self.rows, step):
             pool = np.concatenate([np.asarray(waiting, dtype=np.int64), order[start : start + step]])
-            pool = pool[np.argsort(self.lengths[pool], kind="stable")]
-            batches, waiting = self._fill(pool.tolist())
+            batches, waiting = self._filled(self._sorted(pool), self.size)
+            made += len(batches)
             for at in rng.permutation(len(batches)):
                 yield batches[at]
+        left, _ = self._filled(waiting, (self.size + 1) // 2)
+        if not made and not left:
+            left, _ = self._filled(waiting, min(2, self.rows))
+        if not made and not left:
+            raise NaruError(
+                f"Data {self.name!r}: no two of its {self.rows:,} rows can share a batch, as each repeats a text of the "
+                'others. Give other data, or sampler = "plain".'
+            )
+        yield from left
 
-    def _fill(self, rows: list[int]) -> tuple[list[list[int]], list[int]]:
-        """Cut rows into full batches in their order, putting off a row one of whose texts the batch holds."""
+    def _sorted(self, pool: Any) -> list[int]:
+        rows: list[int] = pool.tolist()
+        return rows
+
+    def _filled(self, rows: list[int], least: int) -> tuple[list[list[int]], list[int]]:
+        """Cut rows into batches in their order, each of `least` to `size` rows: the batches, and what is left."""
         batches: list[list[int]] = []
-        while len(rows) >= self.batch_size:
+        while len(rows) >= least:
             batch: list[int] = []
             seen: set[int] = set()
             put_off: list[int] = []
+            rest: list[int] = []
             for at, row in enumerate(rows):
                 texts = [column[row] for column in self.texts]
                 if seen.isdisjoint(texts):
                     batch.append(row)
                     seen.update(texts)
-                    if len(batch) == self.batch_size:
-                        rows = put_off + rows[at + 1 :]
+                    if len(batch) == self.size:
+                        rest = rows[at + 1 :]
                         break
                 else:
                     put_off.append(row)
-            else:
-                return batches, rows
+            if len(batch) < least:
+                break
             batches.append(batch)
+            rows = put_off + rest
         return batches, rows
 
+
+class LikeLength(NoDuplicates):
+    """As NoDuplicates, and rows of like length together: little padding."""
+
+    def __init__(self, dataset: Dataset, size: int, seed: Sequence[int], name: str = "") -> None:
+        super().__init__(dataset, size, seed, name)
+        columns = lengths(dataset)
+        self.lengths = columns[columns.sum(axis=1).argmax()]  # of the longest column: most of the work
+
+    def _sorted(self, pool: Any) -> list[int]:
+        return super()._sorted(pool[np.argsort(self.lengths[pool], kind="stable")])
+
+
+class ByClass(Plain):
+    """Two rows of a class at a time, the classes taking turns: every batch has positives and negatives.
+
+    Ends when fewer than two classes are left; a class of one row never comes. NaruError for an odd batch size, one
+    below 4, and fewer than two classes of two rows.
+    """
+
+    def __init__(self, dataset: Dataset, size: int, seed: Sequence[int], name: str = "") -> None:
+        super().__init__(dataset, size, seed, name)
+        labels = np.asarray(dataset.with_format(None)["label"][:])
+        classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        self.classes = [rows for rows in classes if len(rows) > 1]
+        if size < 4 or size % 2:
+            raise NaruError(
+                f"Data {name!r}: batches by class hold pairs: batch_size is {size}, expected 4, 6, ..."
+            )
+        if len(self.classes) < 2:
+            raise NaruError(
+                f"Data {name!r}: {len(self.classes)} of its {len(classes)} classes have two rows; expected two classes "
+                "of two rows at least."
+            )
+
     def __len__(self) -> int:
-        return max(1, len(self.lengths) // self.batch_size)
+        second: int = sorted(len(rows) // 2 for rows in self.classes)[-2]
+        rows = 2 * sum(min(len(rows) // 2, second) for rows in self.classes)
+        return max(1, -(-rows // self.size))
+
+    def batches(self, number: int) -> Iterator[list[int]]:
+        rng = self._rng(number)
+        left = {
+            at: rng.permutation(rows)[: len(rows) // 2 * 2].tolist() for at, rows in enumerate(self.classes)
+        }
+        batch: list[int] = []
+        last = -1
+        while len(left) > 1:
+            turns = rng.permutation(list(left)).tolist()
+            if turns[0] == last:  # twice in a row it could fill a batch alone
+                turns[:2] = turns[1::-1]
+            for last in turns:
+                batch += [left[last].pop(), left[last].pop()]
+                if len(batch) == self.size:
+                    yield batch
+                    batch = []
+            left = {at: rows for at, rows in left.items() if rows}
+        if len(batch) >= 4:
+            yield batch
 
 
-class Weighted(MultiDatasetDefaultBatchSampler):
-    """`steps` batches, each from a source drawn by its weight; a source that ends starts anew, shuffled again."""
+SAMPLERS: dict[str, type[Plain]] = {
+    "plain": Plain,
+    "no-duplicates": NoDuplicates,
+    "like-length": LikeLength,
+    "by-class": ByClass,
+}
+
+
+class Weighted(Sampler[list[int]]):
+    """One epoch after another of batches, each from a data set drawn by its weight; rows count through all data sets.
+
+    An epoch ends when the first data set has been seen once at these weights. A data set goes on in the next epoch where
+    it was, and starts anew, shuffled again, when it ends. `together` batches in a row come from one data set: one for
+    each process.
+    """
 
     def __init__(
-        self,
-        dataset: ConcatDataset[Any],
-        batch_samplers: list[BatchSampler],
-        generator: torch.Generator | None = None,
-        seed: int = 0,
-        *,
-        weights: list[float],
-        steps: int,
+        self, sources: Sequence[Plain], weights: Sequence[float], seed: Sequence[int], together: int = 1
     ) -> None:
-        super().__init__(dataset, batch_samplers, generator, seed)
+        self.sources = sources
         self.shares = np.asarray(weights) / sum(weights)
-        self.steps = steps
-
-    def __iter__(self) -> Iterator[list[int]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        starts = [0, *self.dataset.cumulative_sizes]
-        streams = [self._endless(sampler) for sampler in self.batch_samplers]
-        for source in rng.choice(len(streams), size=self.steps, p=self.shares):
-            yield [starts[source] + row for row in next(streams[source])]
-
-    def _endless(self, sampler: Any) -> Iterator[list[int]]:
-        epoch = self.epoch * 1000
-        while True:
-            sampler.set_epoch(epoch)
-            yield from sampler
-            epoch += 1
+        self.seed = list(seed)
+        self.together = together
+        self.epoch = 0
+        first = min(len(source) / share for source, share in zip(sources, self.shares, strict=True))
+        self.draws: int = max(1, round(first) // together)
+        self._going: tuple[int, list[Iterator[list[int]]]] | None = None
 
     def __len__(self) -> int:
-        return self.steps
+        return self.draws * self.together
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def passes(self) -> list[float]:
+        """How often an epoch goes through each data set."""
+        return [
+            len(self) * share / len(source) for source, share in zip(self.sources, self.shares, strict=True)
+        ]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        epoch = self.epoch
+        streams = self._going[1] if self._going and self._going[0] == epoch else self._replayed(epoch)
+        self._going = None
+        starts = np.cumsum([0, *(source.rows for source in self.sources)]).tolist()
+        for source in self._drawn(epoch):
+            for batch in islice(streams[source], self.together):
+                yield [starts[source] + row for row in batch]
+        self._going = (epoch + 1, streams)
+
+    def _drawn(self, epoch: int) -> list[int]:
+        rng = np.random.default_rng([*self.seed, epoch])
+        drawn: list[int] = rng.choice(len(self.sources), size=self.draws, p=self.shares).tolist()
+        return drawn
+
+    def _replayed(self, epoch: int) -> list[Iterator[list[int]]]:
+        """Each data set where it is when the epoch begins."""
+        streams = [source.endless() for source in self.sources]
+        for source in chain.from_iterable(self._drawn(earlier) for earlier in range(epoch)):
+            for _ in islice(streams[source], self.together):
+                pass
+        return streams
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column becomes tokens: at most `limit` of them, with `prompt` before each text, of which pooling leaves out
+    the first `unpooled` tokens (None: none)."""
+
+    limit: int
+    prompt: str = ""
+    unpooled: int | None = None
 
 
 @dataclass
 class Collate:
-    """Rows -> token tensors, each column cut at its own length and padded to a multiple of ROUND.
+    """Rows -> token tensors, each column cut at its own length and padded to a multiple of ROUND; scores and classes
+    become `label`, float32 or int64 [n] (teacher vectors: float32 [n, dim]).
 
-    `lengths` maps a source's name to tokens by column; `tokenize` is a fast tokenizer of transformers.
+    `columns` maps a data set's name to its columns; `tokenize` is a tokenizer of transformers.
     """
 
     tokenize: Callable[..., Any]
-    lengths: dict[str, dict[str, int]]
-    valid_label_columns: list[str] = field(default_factory=lambda: ["score"])
+    columns: dict[str, dict[str, Column]]
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         source = rows[0]["dataset_name"]
         batch: dict[str, Any] = {"dataset_name": source}
-        for column in rows[0]:
-            values = [row[column] for row in rows]
-            if column in self.valid_label_columns:
-                batch["label"] = torch.tensor(values)
-            elif column != "dataset_name":
-                limit = self.lengths[source][column]
+        for name in rows[0]:
+            values = [row[name] for row in rows]
+            if name in LABELS:
+                batch["label"] = torch.tensor(np.asarray(values))
+                if batch["label"].is_floating_point():
+                    batch["label"] = batch["label"].float()
+            elif name != "dataset_name":
+                column = self.columns[source][name]
                 tokens = self.tokenize(
-                    values,
+                    [column.prompt + text for text in values],
                     padding=True,
                     truncation=True,
-                    max_length=limit,
-                    pad_to_multiple_of=ROUND if limit % ROUND == 0 else None,  # transformers refuses others
+                    max_length=column.limit,
+                    # transformers refuses limits that are no multiple
+                    pad_to_multiple_of=ROUND if column.limit % ROUND == 0 else None,
                     return_tensors="pt",
                 )
-                batch.update({f"{column}_{key}": tensor for key, tensor in tokens.items()})
+                # The trainer finds a column's tensors by their prefix: none may begin another, as negative_ would
+                # negative_2_.
+                prefix = f"{list(rows[0]).index(name)}_{name}_"
+                batch.update({f"{prefix}{key}": tensor for key, tensor in tokens.items()})
+                if column.unpooled is not None:
+                    batch[f"{prefix}prompt_length"] = column.unpooled
         return batch
+
+
+def lengths(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Characters of each text: [text columns, rows]."""
+    return np.asarray(_columns(dataset, lambda text: pc.utf8_length(text).to_pylist()), np.int64)
+
+
+def _columns(dataset: Dataset, of: Callable[[Any], list[Any]]) -> list[list[Any]]:
+    """A function of each text column, read in chunks; a data set may be a choice of rows, which its table does not say."""
+    names = [name for name in dataset.column_names if name not in (*LABELS, "dataset_name")]
+    columns: list[list[Any]] = [[] for _ in names]
+    for table in dataset.with_format("arrow").iter(CHUNK):
+        for column, name in zip(columns, names, strict=True):
+            column.extend(of(table.column(name)))
+    return columns

@@ -1,164 +1,270 @@
-"""Readers: what lies in the data folder -> `datasets.Dataset` whose columns are one of the training shapes.
+"""Training data of any format -> `Rows`: an Arrow data set on disk with the columns of one shape, and where each row is.
 
-Shapes: (query, document), (query, document, negative), (sentence1, sentence2, score in 0..1). Each reader is named in
-`READERS`, takes the folder, the number of rows wanted (None: all) and a random generator, and yields rows.
+    rows = read(Source("faq", "faq.csv"), Path("."), seed=42)
+    rows.shape, rows.dataset, rows.places[0]          # Shape.PAIRS, Dataset, "faq.csv:2"
+
+Texts are NFC without blanks around them. Columns by shape, in this order: pairs (query, document), triplets (and
+negative, negative_2, ...), scored pairs (sentence1, sentence2, score in 0..1), labelled pairs (label 0 or 1), classed
+pairs (label 0..k-1), classed (sentence, label), sentences (sentence), parallel (source, target). A row with several
+positives becomes as many rows. Files are streamed: memory holds a few thousand rows.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
-import pyarrow.parquet as pq
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from datasets import Dataset
 
-from finetune.pairs import Paragraph, degrade, sentence_pair, title_pair
+from finetune.columns import Columns, recognised, shape_of
 from finetune.recipe import Source
+from finetune.records import Record, records, source_of
+from finetune.shapes import Shape
+from finetune.spool import opened, stored
+from finetune.values import Values
 from naru.errors import NaruError
 
-Row = dict[str, Any]
-Reader = Callable[[Path, random.Random], Iterator[Row]]
+Ints = npt.NDArray[np.int32]
+CHUNK = 4096  # rows written at once
+LOOK = 100  # records that show which columns there are
+TEXTS: dict[Shape, tuple[str, ...]] = {
+    Shape.PAIRS: ("query", "document"),
+    Shape.TRIPLETS: ("query", "document"),
+    Shape.SCORED: ("sentence1", "sentence2"),
+    Shape.LABELLED: ("sentence1", "sentence2"),
+    Shape.CLASSED_PAIRS: ("sentence1", "sentence2"),
+    Shape.CLASSED: ("sentence",),
+    Shape.SENTENCES: ("sentence",),
+    Shape.PARALLEL: ("source", "target"),
+}
 
 
-def read_source(source: Source, directory: Path, seed: int) -> Dataset:
-    """The rows of one source of the recipe, the same for the same seed.
+@dataclass(frozen=True)
+class Places:
+    """Where rows stand: `places[row]` is "file:line"; for Parquet and the Hub the line is the row's number."""
 
-    Raises NaruError for an unknown reader, a missing file, or a source that yields no row.
+    file: str
+    lines: Ints
+
+    def __getitem__(self, row: int) -> str:
+        return f"{self.file}:{self.lines[row]}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One data set. `classes` are the names of labels 0, 1, ...; `notes` say what reading decided; `made` tells weak
+    pairs, made by rule, from what people wrote."""
+
+    name: str
+    shape: Shape
+    dataset: Dataset
+    places: Places
+    classes: tuple[str, ...] = ()
+    notes: Sequence[str] = field(default_factory=list)
+    made: bool = False
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def take(self, rows: Sequence[int] | Ints | npt.NDArray[np.int64]) -> Rows:
+        """These rows, in this order."""
+        chosen = np.asarray(rows, np.int64)
+        places = Places(self.places.file, self.places.lines[chosen])
+        return replace(self, dataset=self.dataset.select(chosen.tolist()), places=places)
+
+    def texts(self) -> list[str]:
+        """The names of the text columns, the one that is asked with first."""
+        return [name for name in self.dataset.column_names if name not in ("score", "label")]
+
+
+def read(source: Source, root: Path, seed: int) -> Rows:
+    """The rows of a source that has its path, relative to `root`; the same for the same seed.
+
+    Raises NaruError naming file and line for what cannot be read, columns that are no shape, and data without rows.
     """
+    assert source.path is not None, "filled() gives every source its path"
+    if source.reader is not None:
+        return _made(source, root / source.path, seed)
+    place = source_of(source.path, root, source.split)
+    stream = records(source.path, root, source.split)
+    first = list(islice(stream, LOOK))
+    if not first:
+        raise NaruError(f"{place}: has no rows.")
+    names = list(dict.fromkeys(name for _, record in first for name in record))
+    columns = recognised(names, source.columns, place)
+    declared = Shape(source.shape) if source.shape else None
+    values = Values(source.score_range)
+    rough = declared or shape_of(columns, names, None, place)
+    _complete(columns, rough, names, place)
+    drafts = _drafts(chain(first, stream), columns, rough, values)
+    kind = pa.schema(
+        [("line", pa.int32()), *((name, pa.string()) for name in TEXTS[rough]), ("value", pa.string())]
+        + [("negatives", pa.list_(pa.string()))] * (rough is Shape.TRIPLETS)
+    )
+    spool = stored(drafts, kind)
+    shape = rough
+    if declared is None and rough is Shape.CLASSED_PAIRS:
+        shape = shape_of(columns, names, values.graded, place)
+    return _capped(_finished(source, shape, values, opened(spool), place), source, seed)
+
+
+def _complete(columns: Columns, shape: Shape, names: Sequence[str], place: str) -> None:
+    """A declared shape wants its columns."""
+    wanted = {"sentence1": "query", "sentence2": "document"}
+    needed = [wanted.get(name, name) for name in TEXTS[shape]]
+    needed += ["score"] if shape is Shape.SCORED and "label" not in columns else []
+    needed += ["label"] if shape in (Shape.LABELLED, Shape.CLASSED_PAIRS, Shape.CLASSED) else []
+    missing = [name for name in needed if name not in columns]
+    if shape is Shape.TRIPLETS and not columns.negatives and "negatives" not in columns:
+        missing.append("negative")
+    if missing:
+        raise NaruError(
+            f"{place}: {shape} want {' and '.join(missing)}, and its columns are {', '.join(map(repr, names))}. Say "
+            f'which is which: columns = {{{missing[0]} = "…"}}.'
+        )
+
+
+def _drafts(
+    stream: Iterator[tuple[int, Record]], columns: Columns, shape: Shape, values: Values
+) -> Iterator[dict[str, Any]]:
+    """Rows as texts: line, the text columns, value (score or label as it is written), negatives."""
+    first, *others = (
+        columns.of[{"sentence1": "query", "sentence2": "document"}.get(name, name)] for name in TEXTS[shape]
+    )
+    graded = {
+        Shape.SCORED: "score",
+        Shape.LABELLED: "label",
+        Shape.CLASSED_PAIRS: "label",
+        Shape.CLASSED: "label",
+    }
+    name = graded.get(shape)
+    value_column = columns.of.get(name or "", columns.of.get("label", "")) if name else ""
+    texts = TEXTS[shape]
+    for line, record in stream:
+        row: dict[str, Any] = {"line": line, texts[0]: clean(record.get(first)), "value": ""}
+        if name:
+            row["value"] = values.seen(record.get(value_column))
+        if shape is Shape.TRIPLETS:
+            row["negatives"] = values.counted(_negatives(record, columns))
+        if not others:
+            yield row
+        else:
+            second = record.get(others[0])
+            for text in second if isinstance(second, list) else [second]:
+                yield row | {texts[1]: clean(text)}
+
+
+def _negatives(record: Record, columns: Columns) -> list[str]:
+    listed = record.get(columns.of["negatives"]) if "negatives" in columns else None
+    given = listed if isinstance(listed, list) else [listed] if listed else []
+    return [text for text in map(clean, [*(record.get(name) for name in columns.negatives), *given]) if text]
+
+
+def clean(value: Any) -> str:
+    """A text as it is trained on: NFC, without blanks around it. Of an object (a passage of MIRACL) its title and text."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        value = "\n".join(str(value[key]) for key in ("title", "text") if value.get(key))
+    return unicodedata.normalize("NFC", str(value)).strip()
+
+
+def _finished(source: Source, shape: Shape, values: Values, drafts: pa.Table, place: str) -> Rows:
+    """Drafts with values as numbers and negatives as columns."""
+    if not drafts.num_rows:
+        raise NaruError(f"{place}: has no rows: every list of positives is empty.")
+    lines: Ints = drafts.column("line").to_numpy().astype(np.int32)
+    names = TEXTS[shape]
+    kept = [name for name in drafts.column_names if name not in ("line", "value", "negatives")]
+    fields = [(name, pa.string()) for name in names]
+    width = values.negatives if shape is Shape.TRIPLETS else 0
+    fields += [(f"negative_{at}" if at > 1 else "negative", pa.string()) for at in range(1, width + 1)]
+    if shape is Shape.SCORED:
+        fields.append(("score", pa.float32()))
+    elif shape in (Shape.LABELLED, Shape.CLASSED_PAIRS, Shape.CLASSED):
+        fields.append(("label", pa.int64()))
+    convert = values.converter(shape)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for batch in drafts.to_batches(CHUNK):
+            for draft in batch.to_pylist():
+                row = {name: draft[old] for name, old in zip(names, kept, strict=True)}
+                if convert is not None:
+                    row[fields[-1][0]] = convert(draft["value"])
+                for at in range(width):
+                    row["negative" if not at else f"negative_{at + 1}"] = (draft["negatives"] + [""] * width)[
+                        at
+                    ]
+                yield row
+
+    plain = convert is None and not width and tuple(kept) == names
+    dataset = (
+        Dataset(drafts.select(list(names))) if plain else Dataset(opened(stored(rows(), pa.schema(fields))))
+    )
+    classes = values.classes() if shape in (Shape.CLASSED, Shape.CLASSED_PAIRS) else ()
+    return Rows(source.name, shape, dataset, Places(place, lines), classes, values.notes(shape))
+
+
+def _made(source: Source, path: Path, seed: int) -> Rows:
+    """Weak pairs by a named reader (`finetune.weak`)."""
+    from finetune.weak import READERS
+
     if source.reader not in READERS:
         raise NaruError(
             f"Data {source.name!r}: unknown reader {source.reader!r}. Known: {', '.join(sorted(READERS))}."
         )
-    rows: list[Row] = []
-    for row in READERS[source.reader](directory, random.Random(f"{seed} {source.name}")):
-        if source.rows is not None and len(rows) == source.rows:
-            break
-        rows.append(row)
-    if not rows:
-        raise NaruError(f"Data {source.name!r}: reader {source.reader!r} found no row in {directory}.")
-    return Dataset.from_list(rows)
+    stream = islice(READERS[source.reader](path, random.Random(f"{seed} {source.name}")), source.rows)
+    first = next(stream, None)
+    if first is None:
+        raise NaruError(f"Data {source.name!r}: reader {source.reader!r} found no row in {path}.")
+    of = {"score": pa.float32(), "label": pa.int64()}
+    dataset = Dataset(
+        opened(
+            stored(chain([first], stream), pa.schema([(name, of.get(name, pa.string())) for name in first]))
+        )
+    )
+    columns = Columns(
+        {name: name for name in first}, tuple(name for name in first if name.startswith("negative"))
+    )
+    shape = Shape.SCORED if "score" in first else shape_of(columns, first, None, str(path))
+    lines = np.arange(1, len(dataset) + 1, dtype=np.int32)
+    return Rows(source.name, shape, dataset, Places(f"{source.name} ({source.reader})", lines), made=True)
 
 
-def table(directory: Path, name: str, rng: random.Random) -> Iterator[Row]:
-    """The rows of a Parquet file in random order. NaruError when it is missing."""
-    path = directory / f"{name}.parquet"
-    if not path.is_file():
-        raise NaruError(f"No data file {path}. Give the folder that holds it with --data.")
-    columns = pq.read_table(path)
-    order = list(range(columns.num_rows))
-    rng.shuffle(order)
-    for start in range(0, len(order), 4096):
-        yield from columns.take(order[start : start + 4096]).to_pylist()
+def _capped(rows: Rows, source: Source, seed: int) -> Rows:
+    if source.rows is None or len(rows) <= source.rows:
+        return rows
+    rng = np.random.default_rng([seed, crc32(source.name.encode())])
+    chosen = np.sort(rng.permutation(len(rows))[: source.rows])
+    return replace(
+        rows.take(chosen), notes=[*rows.notes, f"{source.rows:,} of {len(rows):,} rows, drawn at random"]
+    )
 
 
-def pair(query: str, document: str) -> Row:
-    return {"query": query, "document": document}
+def held_out(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+    """(rest, held out): about `share` of the distinct first texts with all their rows; no first text is on both sides.
 
-
-def wiki_titles(directory: Path, rng: random.Random) -> Iterator[Row]:
-    for row in table(directory, "wiki_paragraphs", rng):
-        if made := title_pair(Paragraph(row["title"], row["heading"], row["text"]), rng):
-            yield pair(*made)
-
-
-def wiki_sentences(directory: Path, rng: random.Random) -> Iterator[Row]:
-    for row in table(directory, "wiki_paragraphs", rng):
-        if made := sentence_pair(Paragraph(row["title"], row["heading"], row["text"]), rng):
-            yield pair(*made)
-
-
-def law(directory: Path, rng: random.Random) -> Iterator[Row]:
-    return (pair(row["query"], row["document"]) for row in table(directory, "law_pairs", rng))
-
-
-def sections(directory: Path, rng: random.Random) -> Iterator[Row]:
-    """Headings of documentation and petitions -> their text (half of it with the title in front)."""
-    for row in table(directory, "docs_sections", rng):
-        if query := f"{row['title']} {row['section']}".strip():
-            yield pair(degrade(query, rng), row["text"])
-    for row in table(directory, "petitions", rng):
-        yield pair(degrade(row["title"], rng), row["text"])
-
-
-def answers(directory: Path, rng: random.Random) -> Iterator[Row]:
-    """Questions with the passage that answers them; now and then as people type them."""
-    for name in ("welfare_pairs", "tydiqa_train", "kobest_boolq", "kobest_hellaswag"):
-        for row in table(directory, name, rng):
-            query = degrade(row["query"], rng) if rng.random() < 0.3 else row["query"]
-            yield pair(query, row["document"])
-    for row in table(directory, "miracl_train", rng):
-        for document in row["documents"]:
-            yield pair(row["query"], document)
-
-
-def judged_answers(directory: Path, rng: random.Random) -> Iterator[Row]:
-    """Questions, an answering passage, and one that was judged (or built) not to answer."""
-    for row in table(directory, "miracl_train", rng):
-        for document in row["documents"]:
-            if row["hard_negatives"]:
-                yield {**pair(row["query"], document), "negative": rng.choice(row["hard_negatives"])}
-    for row in table(directory, "kobest_hellaswag", rng):
-        yield {**pair(row["query"], row["document"]), "negative": rng.choice(row["hard_negatives"])}
-
-
-def small_talk(directory: Path, rng: random.Random) -> Iterator[Row]:
-    return (pair(row["query"], row["document"]) for row in table(directory, "chatbot", rng))
-
-
-def paraphrases(directory: Path, rng: random.Random) -> Iterator[Row]:
-    """Two ways of asking the same thing."""
-    groups: dict[tuple[str, int], list[str]] = {}
-    for row in table(directory, "parakqc", rng):
-        groups.setdefault((row["topic"], row["group"]), []).append(row["text"])
-    for texts in groups.values():
-        for first, second in zip(texts, texts[1:] + texts[:1], strict=True):
-            yield pair(degrade(first, rng), second)
-    for row in table(directory, "question_pair", rng):
-        if row["is_duplicate"] == 0:  # in this file 0 says "the same question"
-            yield pair(row["question1"], row["question2"])
-
-
-def inference(directory: Path, rng: random.Random) -> Iterator[Row]:
-    """Premise, a sentence it entails, a sentence it contradicts."""
-    premises: dict[str, dict[str, str]] = {}
-    for name in ("klue_nli", "xnli_ko"):
-        for row in table(directory, name, rng):
-            premises.setdefault(row["premise"], {})[row["label"]] = row["hypothesis"]
-    for premise, by_label in premises.items():
-        if {"entailment", "contradiction"} <= by_label.keys():
-            yield {**pair(premise, by_label["entailment"]), "negative": by_label["contradiction"]}
-
-
-def similarity(directory: Path, rng: random.Random) -> Iterator[Row]:
-    """KorSTS training pairs without those that share a sentence with its evaluation parts; score 0..5 -> 0..1."""
-    for row in table(directory, "korsts_train", rng):
-        if not row["in_eval"]:
-            yield {
-                "sentence1": row["sentence1"],
-                "sentence2": row["sentence2"],
-                "score": row["score"] / 5,
-            }
-
-
-def translations(directory: Path, rng: random.Random) -> Iterator[Row]:
-    """Korean and English blocks that say the same."""
-    for row in table(directory, "parallel_en_ko", rng):
-        if len(row["ko"]) >= 15:
-            yield pair(row["ko"], row["en"])
-
-
-READERS: dict[str, Reader] = {
-    "answers": answers,
-    "inference": inference,
-    "judged_answers": judged_answers,
-    "law": law,
-    "paraphrases": paraphrases,
-    "sections": sections,
-    "similarity": similarity,
-    "small_talk": small_talk,
-    "translations": translations,
-    "wiki_sentences": wiki_sentences,
-    "wiki_titles": wiki_titles,
-}
+    NaruError where the data have fewer than two first texts.
+    """
+    firsts = rows.dataset.with_format("arrow")[rows.texts()[0]].to_pylist()
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(firsts))}
+    if len(numbers) < 2:
+        raise NaruError(
+            f"Data {rows.name!r}: one distinct {rows.texts()[0]} in all: nothing can be held out. Give [[evaluation]], "
+            "or held_out = 0."
+        )
+    count = min(max(1, round(share * len(numbers))), len(numbers) - 1)
+    rng = np.random.default_rng([seed, crc32(rows.name.encode()), 1])
+    apart = np.zeros(len(numbers), bool)
+    apart[rng.permutation(len(numbers))[:count]] = True
+    mask = apart[[numbers[text] for text in firsts]]
+    return rows.take(np.flatnonzero(~mask)), rows.take(np.flatnonzero(mask))

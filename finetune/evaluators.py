@@ -41,6 +41,7 @@ from finetune.shapes import (
 )
 
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
+SIMILARITIES: tuple[Similarity, ...] = ("cosine", "euclidean", "manhattan", "dot")
 
 
 PRIMARY: dict[Shape, str] = {  # {} stands for the similarity
@@ -84,7 +85,15 @@ def evaluator(
         case Pairs():
             made = _retrieval(_as_retrieval(data), similarity, common)
         case ScoredPairs():
-            made = EmbeddingSimilarityEvaluator(data.first, data.second, data.scores, **pairwise)
+            # All four, for the eight figures of `finetune.sts`: the vectors are there anyway.
+            made = EmbeddingSimilarityEvaluator(
+                data.first,
+                data.second,
+                data.scores,
+                **common,
+                main_similarity=similarity,
+                similarity_fn_names=list(SIMILARITIES),
+            )
         case LabelledPairs():
             made = _ListedPairs(data.first, data.second, data.labels, **pairwise)
         case Retrieval():

@@ -10,6 +10,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from finetune.variants import padded
 from naru.errors import NaruError
 
 
@@ -34,6 +35,7 @@ class JointLoss(nn.Module):
 
     and the head reads [u; v; |u - v|], 3 dim -> classes (Reimers and Gurevych 2019). Use no-duplicate batches.
 
+    Vectors cut short, as Matryoshka gives them, are read by the head as if the rest were zeros.
     The smoothed target is (1 - e) on the class plus e / classes on each (Szegedy et al. 2016), e = label_smoothing.
     `head` belongs to the loss: the optimizer trains it, and neither saving the model nor the trainer's checkpoint
     keeps it. Whoever wants the classifier, or an exact resume, saves `head.state_dict()` beside the model.
@@ -96,7 +98,8 @@ class JointLoss(nn.Module):
                 f"Joint loss: labels from {labels.min():g} to {labels.max():g} ({labels.dtype}), "
                 f"expected whole numbers from 0 to {self.classes - 1}."
             )
-        vectors = [vector.float() for vector in embeddings]
+        width = self.head.in_features // (1 if self.together is None else 3)
+        vectors = [padded(vector.float(), width) for vector in embeddings]
         if self.together is None:
             features, contrastive = vectors[0], self._same_class(vectors[0], labels)
         else:

@@ -1,57 +1,205 @@
-"""From the shape of the data to its loss: the columns decide, a recipe may name another that fits."""
+"""The loss of a data set: which one by the shape of its rows (finetune.fitting), made here with its parameters.
+
+    shape            losses, the default first
+    pairs            ranking, cached-ranking, gist, cached-gist
+    triplets         ranking, cached-ranking, gist, cached-gist, triplet
+    scored pairs     cosent, angle, cosine, hybrid
+    labelled pairs   online-contrastive, contrastive, cosent, angle, cosine, hybrid, softmax, joint
+    classed pairs    softmax, joint
+    classed          batch-hard-triplet, joint
+    sentences        mse
+    parallel         ranking, cached-ranking, mse
+
+Matryoshka goes around any of them: the loss at every dimension given, of vectors cut and normalised again; heads of a
+loss read the missing dimensions as zeros.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.losses import (
-    CoSENTLoss,
-    CosineSimilarityLoss,
-    MultipleNegativesRankingLoss,
+from sentence_transformers.sentence_transformer import losses
+from sentence_transformers.sentence_transformer.losses.batch_hard_triplet import (
+    BatchHardTripletLossDistanceFunction,
 )
+from sentence_transformers.sentence_transformer.losses.contrastive import SiameseDistanceMetric
+from sentence_transformers.sentence_transformer.losses.triplet import TripletDistanceMetric
+from sentence_transformers.sentence_transformer.modules import Normalize
 from torch import nn
 
-from finetune.recipe import Source
+from finetune import fitting
+from finetune.data import Rows
+from finetune.distillation import Distillation, Guide, opened, with_vectors
+from finetune.hybrid import HybridLoss
+from finetune.joint import JointLoss
+from finetune.recipe import Loss, Source
+from finetune.shapes import Shape
+from finetune.variants import BatchHardTriplet, Softmax, Triplet
 from naru.errors import NaruError
 
+TRIPLET = {
+    "cosine": TripletDistanceMetric.COSINE,
+    "euclidean": TripletDistanceMetric.EUCLIDEAN,
+    "manhattan": TripletDistanceMetric.MANHATTAN,
+}
+PAIR = {
+    "cosine": SiameseDistanceMetric.COSINE_DISTANCE,
+    "euclidean": SiameseDistanceMetric.EUCLIDEAN,
+    "manhattan": SiameseDistanceMetric.MANHATTAN,
+}
+BATCH = {
+    "cosine": BatchHardTripletLossDistanceFunction.cosine_distance,
+    "euclidean": BatchHardTripletLossDistanceFunction.euclidean_distance,
+}
 
-def ranking(model: SentenceTransformer, scale: float = 20.0) -> nn.Module:
+
+@dataclass(frozen=True)
+class Case:
+    """What a loss is made for: the model, its width, the rows, the root of relative paths, and how vectors end."""
+
+    model: SentenceTransformer
+    width: int
+    rows: Rows
+    root: Path
+    unit: bool  # vectors have length 1
+
+
+def prepared(source: Source, rows: Rows, root: Path, model: SentenceTransformer, folder: Path) -> Rows:
+    """The rows as their loss wants them: as they are, or with the teacher's vectors as labels, kept in `folder`."""
+    if fitting.chosen(source, rows.shape) != "mse":
+        return rows
+    fitting.check_fit(source, rows.shape)
+    teacher = fitting.parameters(_named(source, rows.shape)).teacher
+    return with_vectors(rows, teacher, root, model.device, folder)
+
+
+def loss_for(source: Source, rows: Rows, model: SentenceTransformer, root: Path | None = None) -> nn.Module:
+    """The loss of a source, over `prepared` rows. `root` is what a guide's relative path is relative to.
+
+    Raises NaruError for a loss that does not fit the rows, with those that do, and for parameters out of range.
+    """
+    fitting.check_fit(source, rows.shape)
+    loss = _named(source, rows.shape)
+    width = model.get_embedding_dimension()
+    if width is None:
+        raise NaruError(f"Data {source.name!r}: the model does not say its embedding dimension.")
+    if loss.matryoshka and loss.matryoshka[0] > width:
+        raise NaruError(
+            f"Data {source.name!r}: matryoshka {loss.matryoshka}: the model has {width} dimensions."
+        )
+    unit = loss.matryoshka is not None or any(isinstance(module, Normalize) for module in model)
+    case = Case(model, width, rows, root or Path(), unit)
+    made = MAKERS[loss.name](fitting.parameters(loss), case)
+    return made if loss.matryoshka is None else losses.MatryoshkaLoss(model, made, loss.matryoshka)
+
+
+def _named(source: Source, shape: Shape) -> Loss:
+    return source.loss or Loss(fitting.chosen(source, shape))
+
+
+def ranking(p: fitting.Ranking, case: Case) -> nn.Module:
     """In-batch cross-entropy over cosines, query to document and back (Günther et al. 2024, symmetric InfoNCE)."""
-    return MultipleNegativesRankingLoss(
-        model,
-        scale=scale,
-        directions=("query_to_doc", "doc_to_query"),
-        partition_mode="per_direction",
+    return losses.MultipleNegativesRankingLoss(
+        case.model,
+        scale=1 / p.temperature,
+        directions=("query_to_doc", "doc_to_query") if p.symmetric else ("query_to_doc",),
+        partition_mode="per_direction" if p.symmetric else "joint",
     )
 
 
-PAIRS, TRIPLETS, SCORED = (
-    ("query", "document"),
-    ("query", "document", "negative"),
-    ("sentence1", "sentence2", "score"),
-)
-LOSSES: dict[str, Callable[..., nn.Module]] = {
-    "ranking": ranking,
-    "cosent": CoSENTLoss,
-    "cosine": CosineSimilarityLoss,
-}
-FITTING: dict[tuple[str, ...], tuple[str, ...]] = {
-    PAIRS: ("ranking",),
-    TRIPLETS: ("ranking",),
-    SCORED: ("cosent", "cosine"),
-}  # the first is the default
+def cached_ranking(p: fitting.CachedRanking, case: Case) -> nn.Module:
+    """The same over two passes (Gao et al. 2021, GradCache)."""
+    return losses.CachedMultipleNegativesRankingLoss(
+        case.model,
+        scale=1 / p.temperature,
+        mini_batch_size=p.mini_batch,
+        directions=("query_to_doc", "doc_to_query") if p.symmetric else ("query_to_doc",),
+        partition_mode="per_direction" if p.symmetric else "joint",
+    )
 
 
-def loss_for(source: Source, columns: list[str], model: SentenceTransformer) -> nn.Module:
-    """The loss of a source by its columns. NaruError when the named loss does not fit, with those that do."""
-    fitting = FITTING[tuple(columns)]
-    name = source.loss or fitting[0]
-    if name not in fitting:
+def gist(p: fitting.Gist, case: Case) -> nn.Module:
+    """Guided in-sample selection of negatives (Solatorio 2024, arXiv 2402.16829)."""
+    negatives = sum(name.startswith("negative") for name in case.rows.dataset.column_names)
+    if negatives > 1:
+        raise NaruError(f"Loss 'gist' takes one negative a row, here are {negatives}: use 'cached-gist'.")
+    guide = opened(p.guide, case.root, case.model.device)
+    made = losses.GISTEmbedLoss(
+        case.model,
+        guide,
+        p.temperature,
+        margin_strategy="relative" if p.relative else "absolute",
+        margin=p.margin,
+    )
+    return _apart(made)
+
+
+def cached_gist(p: fitting.CachedGist, case: Case) -> nn.Module:
+    guide = opened(p.guide, case.root, case.model.device)
+    made = losses.CachedGISTEmbedLoss(
+        case.model,
+        guide,
+        p.temperature,
+        p.mini_batch,
+        margin_strategy="relative" if p.relative else "absolute",
+        margin=p.margin,
+    )
+    return _apart(made)
+
+
+def _apart(loss: nn.Module) -> nn.Module:
+    """The loss with its guide as a plain object instead of a part of it."""
+    guide: Any = loss._modules.pop("guide")
+    object.__setattr__(loss, "guide", Guide(guide))
+    return loss
+
+
+def joint(p: fitting.Joint, case: Case) -> nn.Module:
+    """Joint over the classes of the data, which `together` may name."""
+    together, classes = p.together, _classes(case.rows)
+    if case.rows.shape is Shape.LABELLED and together is None:
+        together = [1]
+    if together is not None:
+        together = [_class(name, case.rows) for name in together]
+    return JointLoss(case.model, classes, p.weight, p.label_smoothing, p.temperature, together)
+
+
+def _class(name: str | int, rows: Rows) -> int:
+    if isinstance(name, int):
+        return name
+    if name not in rows.classes:
         raise NaruError(
-            f"Data {source.name!r}: loss {name!r} does not fit the columns {', '.join(columns)}. "
-            f"Fitting: {', '.join(fitting)}."
+            f"Loss 'joint' of data {rows.name!r}: no class {name!r}. There are: {', '.join(rows.classes)}."
         )
-    parameters: dict[str, Any] = source.loss_parameters or {}
-    return LOSSES[name](model, **parameters)
+    return rows.classes.index(name)
+
+
+def _classes(rows: Rows) -> int:
+    return len(rows.classes) or 2  # labels 0 and 1 have no names
+
+
+MAKERS: dict[str, Callable[[Any, Case], nn.Module]] = {
+    "ranking": ranking,
+    "cached-ranking": cached_ranking,
+    "gist": gist,
+    "cached-gist": cached_gist,
+    "triplet": lambda p, case: Triplet(case.model, TRIPLET[p.distance], p.margin),
+    "contrastive": lambda p, case: losses.ContrastiveLoss(case.model, PAIR[p.distance], p.margin),
+    "online-contrastive": lambda p, case: losses.OnlineContrastiveLoss(
+        case.model, PAIR[p.distance], p.margin
+    ),
+    "cosine": lambda _, case: losses.CosineSimilarityLoss(case.model),
+    "cosent": lambda p, case: losses.CoSENTLoss(case.model, scale=1 / p.temperature),
+    "angle": lambda p, case: losses.AnglELoss(case.model, scale=1 / p.temperature),
+    "softmax": lambda p, case: Softmax(case.model, case.width, _classes(case.rows), p.product),
+    "batch-hard-triplet": lambda p, case: BatchHardTriplet(case.model, BATCH[p.distance], p.margin),
+    "mse": lambda p, case: Distillation(
+        case.model, len(case.rows.dataset[0]["label"]), case.unit, p.projection
+    ),
+    "hybrid": lambda p, case: HybridLoss(case.model, p.alpha, p.temperature, p.margin),
+    "joint": joint,
+}

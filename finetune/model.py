@@ -1,121 +1,257 @@
-"""The encoder before training: the body of a small English encoder under a new vocabulary."""
+"""The encoder that a recipe starts from, with what the recipe changes about it; PCA and merged LoRA at its end.
+
+model = open_model(Model(base="e5-small-ko", adapter=Adapter([256])), root=Path("."), seed=42)
+"""
 
 from __future__ import annotations
 
-import random
+import importlib.util
+import re
+from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Transformer
-from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
-from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModel, AutoTokenizer, BertTokenizerFast
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
+from torch import nn
+from transformers import AutoConfig
 
-from finetune.data import table
-from finetune.recipe import Recipe
-from finetune.tokenizer import SPECIAL, texts_of, train_tokenizer
-from finetune.vocabulary import Floats, start_embeddings
+from finetune import fresh
+from finetune.hubcache import fetched
+from finetune.recipe import Lora, Model
 from naru.errors import NaruError
+from naru.presets import Preset, preset_of
 
-KOREAN_TEXTS = 150_000  # paragraphs that tell which tokens keep company (latent semantic analysis)
+BUNDLED = "naru-mini"
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "none": nn.Identity,
+}
 
 
-def start_model(recipe: Recipe, data: Path, start: Path, folder: Path) -> None:
-    """Make the body of the untrained encoder, with its tokenizer, in `folder`.
+def check_model(model: Model) -> None:
+    """Raises NaruError for what can be refused before anything is loaded: a package that LoRA wants, a folder that is
+    written as one and not there."""
+    if model.lora is not None and importlib.util.find_spec("peft") is None:
+        raise NaruError("[model.lora] needs peft: pip install 'naru-search[finetune]'")
 
-    `start` is a BERT-like encoder with a WordPiece vocabulary. Raises NaruError when it is not there.
+
+def open_model(model: Model, root: Path, seed: int, cache: Path | None = None) -> SentenceTransformer:
+    """The model of a recipe, float32, ready to train: on the GPU where there is one.
+
+    `base` is a preset, the bundled naru-mini, a folder (relative to `root`) or a Hub name, which is fetched into
+    `cache` (the Hub's own by default) once. New weights are drawn from `seed`. Raises NaruError for a base that cannot
+    be opened and for options that do not fit it.
     """
-    if not (start / "config.json").is_file():
-        raise NaruError(f"No model in {start}: config.json is missing. Give a model folder with --start.")
-    tokenizer = train_tokenizer(texts_of(data, recipe.vocabulary), recipe.vocabulary.size)
-    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    fast: Any = cast(Any, BertTokenizerFast)(
-        tokenizer_object=tokenizer,
-        model_max_length=recipe.body.max_length,
-        **dict(zip(names, SPECIAL, strict=True)),
+    preset = preset_of(model.base)
+    location = located(model.base, root, cache)
+    torch.manual_seed(seed)
+    if model.vocabulary is not None:
+        opened = fresh.with_new_vocabulary(location, model, root, seed)
+    elif model.fresh is not None:
+        opened = fresh.untrained(location, model)
+    else:
+        opened = _loaded(location, model)
+    _length(opened, model)
+    _prompts(opened, model, preset)
+    if model.pooling is not None:
+        _pool(opened, model.pooling)
+    if model.frozen_layers:
+        freeze(opened, model.frozen_layers)
+    if model.adapter is not None:
+        _adapt(opened, model.adapter.dimensions, ACTIVATIONS[model.adapter.activation])
+    if model.lora is not None:
+        _add_lora(opened, model.lora)
+    opened.model_card_data.generate_widget_examples = False  # the card is our own
+    return opened.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def located(base: str, root: Path, cache: Path | None = None) -> Path:
+    """The folder of a model by its name. NaruError says where it was looked for."""
+    preset = preset_of(base)
+    if (root / base).is_dir():
+        if not any((root / base / name).is_file() for name in ("modules.json", "config.json")):
+            raise NaruError(
+                f"{root / base}: no model in this folder: neither modules.json nor config.json is there."
+            )
+        return root / base
+    if base == BUNDLED:
+        bundled = Path(str(files("finetune") / "bundled" / BUNDLED))
+        if not (bundled / "modules.json").is_file():
+            raise NaruError(
+                f"The bundled {BUNDLED} is not part of this installation ({bundled}); give --base a model."
+            )
+        return bundled
+    return fetched(preset.model, cache)
+
+
+def _loaded(location: Path, model: Model) -> SentenceTransformer:
+    options: dict[str, Any] = {"model_kwargs": {"dtype": torch.float32}}
+    if not torch.cuda.is_available():
+        # On a CPU the backward pass of the fused kernel takes three times as long.
+        options["model_kwargs"]["attn_implementation"] = "eager"
+    body = location / "0_Transformer" if (location / "0_Transformer").is_dir() else location
+    if model.dropout is not None and (body / "config.json").is_file():
+        config = AutoConfig.from_pretrained(body)
+        options["config_kwargs"] = {
+            key: model.dropout
+            for key, value in config.to_dict().items()
+            if "drop" in key and isinstance(value, int | float) and not isinstance(value, bool)
+        }
+    try:
+        if (location / "modules.json").is_file():
+            opened: SentenceTransformer = SentenceTransformer(str(location), device="cpu", **options)
+            return opened
+        transformer = Transformer(str(location), **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NaruError(f"{location}: cannot be loaded as an encoder: {error}") from error
+    return assembled(transformer, model.pooling or "mean")
+
+
+def assembled(transformer: Transformer, pooling: Any = "mean") -> SentenceTransformer:
+    """A bare transformer as an encoder: pooled by the attention mask, L2-normalised."""
+    width = int(transformer.get_embedding_dimension())
+    modules: list[nn.Module] = [transformer, Pooling(width, pooling), Normalize()]
+    made: SentenceTransformer = SentenceTransformer(modules=modules, device="cpu")
+    return made
+
+
+def _length(opened: SentenceTransformer, model: Model) -> None:
+    config = body_of(opened).config
+    positions = int(getattr(config, "max_position_embeddings", 0) or 0)
+    padding = int(getattr(config, "pad_token_id", 0) or 0)
+    if str(getattr(config, "model_type", "")) in ("roberta", "xlm-roberta", "camembert"):
+        positions -= padding + 1  # their positions are counted from after the padding's
+    if model.max_length is not None and positions and model.max_length > positions:
+        raise NaruError(
+            f"max_length is {model.max_length}, and {model.base} has {positions} positions: give {positions} or less."
+        )
+    if model.max_length is not None:
+        opened.max_seq_length = model.max_length
+    elif positions and (opened.max_seq_length or positions + 1) > positions:
+        opened.max_seq_length = positions
+
+
+def _prompts(opened: SentenceTransformer, model: Model, preset: Preset) -> None:
+    """The recipe's prefixes, else the model's own, else the preset's."""
+    given = {"query": model.query_prefix, "document": model.passage_prefix}
+    known = {"query": preset.query_prefix, "document": preset.passage_prefix}
+    for name, prefix in given.items():
+        opened.prompts[name] = prefix if prefix is not None else opened.prompts.get(name) or known[name]
+    # E5 and its like have no state without a prefix: texts that are alike take the query's, as its card says.
+    if opened.default_prompt_name is None and opened.prompts["query"] and opened.prompts["document"]:
+        opened.default_prompt_name = "query"
+
+
+def _pool(opened: SentenceTransformer, mode: Any) -> None:
+    for number, module in enumerate(opened):
+        if isinstance(module, Pooling):
+            opened[number] = Pooling(module.embedding_dimension, mode, module.include_prompt)
+            return
+    raise NaruError("The model has no pooling layer to change: leave out pooling.")
+
+
+def body_of(opened: SentenceTransformer) -> Any:
+    """The transformer of transformers within an encoder."""
+    transformer: Any = opened[0]
+    return transformer.auto_model
+
+
+def freeze(opened: SentenceTransformer, count: int) -> None:
+    """Keep the embeddings and the lowest `count` layers as they are. NaruError where there are not so many."""
+    body = body_of(opened)
+    layers = _layers(body)
+    if count >= len(layers):
+        raise NaruError(
+            f"frozen_layers is {count}, and the model has {len(layers)} layers: leave one to learn."
+        )
+    embeddings = getattr(body, "embeddings", None) or body.get_input_embeddings()
+    for module in (embeddings, *layers[:count]):
+        module.requires_grad_(False)
+
+
+def _layers(body: Any) -> nn.ModuleList:
+    """The transformer's blocks: BERT, RoBERTa, XLM-R and ELECTRA; DistilBERT; ModernBERT."""
+    for path in ("encoder.layer", "transformer.layer", "layers"):
+        found = body
+        for name in path.split("."):
+            found = getattr(found, name, None)
+        if isinstance(found, nn.ModuleList):
+            return found
+    raise NaruError(f"frozen_layers: the layers of a {type(body).__name__} are not known; leave it out.")
+
+
+def _adapt(opened: SentenceTransformer, dimensions: Sequence[int], activation: type[nn.Module]) -> None:
+    """Dense layers before the last normalisation, `activation` between them."""
+    at = len(opened) - isinstance(opened[len(opened) - 1], Normalize)
+    width = int(opened.get_embedding_dimension() or 0)
+    for number, dimension in enumerate(dimensions):
+        last = number == len(dimensions) - 1
+        between: Any = nn.Identity() if last else activation()
+        opened.insert(at + number, Dense(width, dimension, activation_function=between))
+        width = dimension
+
+
+def _add_lora(opened: SentenceTransformer, lora: Lora) -> None:
+    from peft import LoraConfig, inject_adapter_in_model
+
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.targets
     )
-    fast.save_pretrained(folder)
+    body = body_of(opened)
+    try:
+        inject_adapter_in_model(config, body)
+    except ValueError as error:
+        linear = {
+            re.sub(r".*\.", "", name)
+            for name, module in body.named_modules()
+            if isinstance(module, nn.Linear)
+        }
+        raise NaruError(
+            f"[model.lora] does not fit a {type(body).__name__}: {error}. targets may name its linear layers: "
+            f"{', '.join(sorted(linear))}."
+        ) from error
 
-    config = AutoConfig.from_pretrained(start)
-    config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0  # one pass over much weak data
-    body = AutoModel.from_pretrained(start, config=config, dtype=torch.float32)
-    old = cast(Any, AutoTokenizer).from_pretrained(start)
-    old_weights = body.get_input_embeddings().weight.detach().numpy()
-    weights = new_embeddings(recipe, data, tokenizer, old.backend_tokenizer, old_weights)
-    body.resize_token_embeddings(len(weights), mean_resizing=False)
-    with torch.no_grad():
-        body.get_input_embeddings().weight.copy_(torch.from_numpy(weights))
-    body.config.pad_token_id = tokenizer.token_to_id("[PAD]")
-    body.save_pretrained(folder)
+
+def finish(opened: SentenceTransformer) -> SentenceTransformer:
+    """The model as it is used: LoRA's updates merged into the weights, every weight free to learn again."""
+    body = body_of(opened)
+    if any("lora_" in name for name, _ in body.named_parameters()):
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        for name, module in list(body.named_modules()):
+            if isinstance(module, BaseTunerLayer):
+                module.merge()
+                parent, _, last = name.rpartition(".")
+                setattr(body.get_submodule(parent), last, module.get_base_layer())
+        if hasattr(body, "peft_config"):
+            del body.peft_config
+    return opened.requires_grad_(True)
 
 
-def assemble(folder: Path, max_length: int) -> SentenceTransformer:
-    """A transformers folder as an encoder: mean pooling by attention mask, then L2 normalisation.
-
-    Attention is the plain one: on CPU the backward pass of the fused kernel takes three times as long.
+def append_pca(opened: SentenceTransformer, texts: Sequence[str], share: float) -> int:
+    """Append the projection onto the principal components of the texts' embeddings that hold `share` of their
+    variance; returns how many (Jolliffe, Principal Component Analysis, 2002). Orthonormal and without a mean taken off,
+    so that cosines of what is kept stay. NaruError for fewer than two texts.
     """
-    body = Transformer(str(folder), max_seq_length=max_length, model_kwargs={"attn_implementation": "eager"})
-    pooling = Pooling(body.get_embedding_dimension(), pooling_mode="mean")
-    model: SentenceTransformer = SentenceTransformer(modules=[body, pooling, Normalize()], device="cpu")
-    model.model_card_data.generate_widget_examples = False  # the card is our own
-    return model
-
-
-def run_in_bf16(model: SentenceTransformer) -> None:
-    """Run the body, and only the body, in bf16: pooling, cosines and losses stay float32.
-
-    Embeddings and attention mask hand over bf16, or residual stream and attention would be float32 and their sums
-    and casts cost a third of a step; at the end the token vectors are float32 again.
-    """
-
-    def narrow_mask(_module: Any, inputs: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return inputs, {**options, "attention_mask": options["attention_mask"].to(torch.bfloat16)}
-
-    body: Any = model[0].model
-    body.embeddings.register_forward_hook(lambda _module, _inputs, output: output.to(torch.bfloat16))
-    body.encoder.register_forward_pre_hook(narrow_mask, with_kwargs=True)
-    forward = torch.autocast("cpu", torch.bfloat16)(body.forward)
-
-    def widened(*inputs: Any, **options: Any) -> Any:
-        output = forward(*inputs, **options)
-        output["last_hidden_state"] = output["last_hidden_state"].float()
-        return output
-
-    body.forward = widened
-
-
-def new_embeddings(recipe: Recipe, data: Path, new: Tokenizer, old: Tokenizer, old_weights: Floats) -> Floats:
-    """Start embeddings of the new vocabulary: aligned through parallel text, or random but for shared tokens."""
-    vocabulary, old_vocabulary = new.get_vocab(), old.get_vocab()
-    shared = {
-        number: old_vocabulary[token] for token, number in vocabulary.items() if token in old_vocabulary
-    }
-    if not recipe.body.align:
-        rng = np.random.default_rng(recipe.seed)
-        made: Floats = rng.normal(
-            old_weights.mean(axis=0), old_weights.std(axis=0), (len(vocabulary), old_weights.shape[1])
-        ).astype(np.float32)
-        made[list(shared)] = old_weights[list(shared.values())]
-        return made
-    parallel = list(table(data, "parallel_en_ko", random.Random(recipe.seed)))
-    paragraphs = pq.read_table(data / "wiki_paragraphs.parquet", columns=["text"]).column(0)
-    stride = max(1, len(paragraphs) // KOREAN_TEXTS)
-    return start_embeddings(
-        old_weights,
-        shared,
-        (token_ids(new, [row["ko"] for row in parallel]), token_ids(old, [row["en"] for row in parallel])),
-        token_ids(new, paragraphs.take(list(range(0, len(paragraphs), stride))).to_pylist()),
-        len(vocabulary),
-        recipe.seed,
-    )
-
-
-def token_ids(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    batches = (texts[start : start + 1000] for start in range(0, len(texts), 1000))
-    return [e.ids for batch in batches for e in tokenizer.encode_batch(batch, add_special_tokens=False)]
+    if len(texts) < 2:
+        raise NaruError(f"PCA wants two texts or more, got {len(texts)}.")
+    vectors = np.asarray(opened.encode(list(texts), show_progress_bar=False), np.float64)
+    centred = vectors - vectors.mean(axis=0)
+    variances, components = np.linalg.eigh(centred.T @ centred)
+    variances, components = variances[::-1].clip(min=0), components[:, ::-1]
+    shares = np.cumsum(variances) / variances.sum()
+    kept = min(int(np.searchsorted(shares, share)) + 1, int(vectors.shape[1]))
+    weight = torch.from_numpy(np.ascontiguousarray(components[:, :kept].T)).float()
+    unit = isinstance(opened[len(opened) - 1], Normalize)
+    identity: Any = nn.Identity()
+    opened.append(Dense(vectors.shape[1], kept, bias=False, activation_function=identity, init_weight=weight))
+    if unit:
+        opened.append(Normalize())
+    opened.to(opened.device)
+    return kept

@@ -13,7 +13,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -74,12 +74,28 @@ def measure(model: SentenceTransformer, pairs: ScoredPairs, batch_size: int = 64
         similarity_fn_names=similarities,
         write_csv=False,
     )(model)
-    return Figures(
-        **{
-            name: Correlation(100 * found[f"pearson_{name}"], 100 * found[f"spearman_{name}"])
-            for name in names
-        }
-    )
+    return Figures(**{name: _correlation(found, name) for name in names})
+
+
+def compared(
+    sets: Sequence[str], before: Mapping[str, float], after: Mapping[str, float]
+) -> list[Comparison]:
+    """The eight figures of each held-out set that has them among figures by key ("korsts_pearson_cosine")."""
+    names = [field.name for field in fields(Figures)]
+    made = []
+    for one in sets:
+        prefix = f"{one}_"
+        if all(f"{prefix}pearson_{name}" in both for name in names for both in (before, after)):
+            sides = [
+                Figures(**{name: _correlation(both, name, prefix) for name in names})
+                for both in (before, after)
+            ]
+            made.append(Comparison(one, None, *sides))
+    return made
+
+
+def _correlation(found: Mapping[str, float], name: str, prefix: str = "") -> Correlation:
+    return Correlation(100 * found[f"{prefix}pearson_{name}"], 100 * found[f"{prefix}spearman_{name}"])
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,7 @@ class Comparison:
     """Figures on one data set: before training, after it, and a reference that was measured on KorSTS test."""
 
     data: str
-    pairs: int
+    pairs: int | None  # None: not known here
     before: Figures
     after: Figures | None = None
     reference: Figures | None = KO_SROBERTA_MULTITASK
@@ -106,7 +122,7 @@ class Comparison:
 
     def table(self) -> Table:
         """For the terminal."""
-        table = Table(title=f"{self.data}: {self.pairs:,} pairs, correlations in %")
+        table = Table(title=self._title())
         for heading in self.columns():
             table.add_column(heading, justify="right" if heading else "left")
         for row in zip(*self.columns().values(), strict=True):
@@ -119,7 +135,11 @@ class Comparison:
         lines = [list(columns), ["---:" if heading else "---" for heading in columns]]
         lines += [list(row) for row in zip(*columns.values(), strict=True)]
         table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        return f"{self.data}: {self.pairs:,} pairs, correlations in %\n\n{table}\n"
+        return f"{self._title()}\n\n{table}\n"
+
+    def _title(self) -> str:
+        pairs = "" if self.pairs is None else f" {self.pairs:,} pairs,"
+        return f"{self.data}:{pairs} correlations in %"
 
     def json(self) -> str:
         """For programs: percent by column, similarity and correlation; null where a correlation is not defined."""

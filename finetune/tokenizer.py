@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 from tokenizers.decoders import WordPiece as WordPieceDecoder
@@ -14,7 +15,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import WordPieceTrainer
 
-from finetune.recipe import Vocabulary
+from naru.errors import NaruError
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ALPHABET = 4500  # symbols kept, by frequency: syllables, jamo, Latin, common hanja
@@ -75,15 +76,25 @@ def syllables() -> list[str]:
     return [bytes((row, cell)).decode("euc-kr") for row in rows for cell in range(0xA1, 0xFF)]
 
 
-def texts_of(directory: Path, vocabulary: Vocabulary) -> Iterator[str]:
-    """Text for the tokenizer: from every `file.column` of the recipe, as many characters as it asks for."""
-    for key, wanted in vocabulary.characters.items():
-        file, column = key.rsplit(".", 1)
-        for batch in pq.ParquetFile(directory / f"{file}.parquet").iter_batches(columns=[column]):
-            if wanted <= 0:
-                break
-            for text in batch.column(0).to_pylist():
-                wanted -= len(text)
-                yield text
+def texts_of(root: Path, characters: Mapping[str, int]) -> Iterator[str]:
+    """Text for the tokenizer: of each "folder/file.column" (Parquet files under `root`) so many characters.
+
+    NaruError for a file or a column that is not there.
+    """
+    for key, wanted in characters.items():
+        file, _, column = key.rpartition(".")
+        path = root / f"{file}.parquet"
+        try:
+            batches = pq.ParquetFile(path).iter_batches(columns=[column])
+            for batch in batches:
                 if wanted <= 0:
                     break
+                for text in batch.column(0).to_pylist():
+                    wanted -= len(text)
+                    yield text
+                    if wanted <= 0:
+                        break
+        except (OSError, pa.ArrowException, IndexError) as error:
+            raise NaruError(
+                f"[model.vocabulary.characters] {key!r}: {path} has no such texts: {error}"
+            ) from error

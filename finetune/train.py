@@ -1,162 +1,214 @@
-"""Train an encoder by a recipe; reads top to bottom: data, model, losses, arguments, trainer, artifacts.
+"""Train an encoder by a recipe; reads top to bottom: data, checks, model, stages, finish, card, report.
 
-    python -m finetune naru-mini --data DATA --start MODEL --output RUN [--max-minutes 60] [--resume]
+    naru train e5-triplets --data my.jsonl --output RUN
+    naru train recipe.toml --output RUN --max-minutes 60      stops resumably
+    naru train recipe.toml --output RUN --resume              goes on where it was, to the very same weights
+    accelerate launch -m finetune recipe.toml --output RUN    on several processes
 
-DATA holds `train/` and what the recipe watches; MODEL is the folder the body comes from; RUN gets `checkpoints/`,
-`latest/` (a usable model after every save), `log.jsonl` (losses and figures) and in the end `final/`. On a machine
-that gives free memory back to its host, keep it: GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=
-17179869184:glibc.malloc.mmap_threshold=4294967296 (first touches made steps five times slower).
+RUN gets `model/` (what sentence-transformers and the Hub take as it is), `report.html`, `curves.png`, `log.jsonl`,
+`recipe.toml` (every default written out), `provenance.json`, `checkpoints/` and, where rows were left out,
+`rejects.jsonl`.
+
+On a machine that gives free memory back to its host, keep it: GLIBC_TUNABLES=glibc.malloc.hugetlb=1:
+glibc.malloc.trim_threshold=17179869184:glibc.malloc.mmap_threshold=4294967296 (first touches made steps five times
+slower).
 """
 
 from __future__ import annotations
 
-import functools
-import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from datasets import DatasetDict
-from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from transformers import PrinterCallback
+from accelerate import PartialState
+from sentence_transformers import SentenceTransformer
 
-from finetune.batches import Collate, LikeLength, Weighted
+from finetune import checkpoints
+from finetune.agreement import check_paths
+from finetune.arguments import chosen_precision, on_cpu
 from finetune.card import write_card
-from finetune.data import read_source
-from finetune.journal import Journal, save_whole
-from finetune.losses import loss_for
-from finetune.model import assemble, run_in_bf16, start_model
-from finetune.recipe import Recipe
-from finetune.watch import Watcher
-from naru.errors import NaruError
+from finetune.flow import Clock
+from finetune.hub import push
+from finetune.journal import Journal
+from finetune.log import read_log
+from finetune.losses import prepared
+from finetune.material import Material, digests, gather
+from finetune.measures import Measures
+from finetune.model import append_pca, check_model, finish, open_model
+from finetune.origins import Origins
+from finetune.precision import run_in_bf16
+from finetune.recipe import Model, Recipe
+from finetune.record import Record, claim
+from finetune.stages import Leg, Plan, Run, ended, legs, plan, run_stage
+
+PCA_TEXTS = 20_000  # of the training data: a few dozen for each dimension
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a recipe. `origins` is what people say of the model, for its card (`finetune.origins`)."""
+
+    resume: bool = False
+    skip_bad_rows: bool = False
+    max_minutes: float | None = None
+    origins: Origins = field(default_factory=Origins)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: the last model's folder, the steps done of those planned, figures before and after."""
+    """What a run came to: the model's folder (None where the user stopped it), the steps done of those planned, figures
+    before and after by key, and "time" or "interrupt" where it was stopped before its end."""
 
-    model: Path
+    model: Path | None
     steps: int
     planned: int
-    before: dict[str, float]
-    after: dict[str, float]
-
-    @property
-    def finished(self) -> bool:
-        return self.steps == self.planned
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    stopped: str = ""
+    pushed: str | None = None
 
 
-def train(
-    recipe: Recipe,
-    data: Path,
-    start: Path,
-    output: Path,
-    *,
-    max_minutes: float | None = None,
-    resume: bool = False,
-) -> Outcome:
-    """Run the recipe. Stopped by `max_minutes` or a kill, the same call with `resume` goes on where it was.
+def train(recipe: Recipe, root: Path, output: Path, options: Options | None = None) -> Outcome:
+    """Run a recipe whose data have their paths, relative to `root`. Stopped by the clock, by Ctrl-C or by a kill, the
+    same call with `resume` goes on where it was, and ends with the weights of the unbroken run.
 
-    Raises NaruError when the recipe does not fit the data, or when `resume` finds no checkpoint.
+    Raises NaruError when the recipe does not fit itself, the data or this machine, when there is nothing to resume, and
+    when `output` holds a run already or another one.
     """
-    began = time.monotonic()
-    begun = output / "start"
-    checkpoints = output / "checkpoints"
-    checkpoint = last_checkpoint(checkpoints) if resume else None
-    if resume and checkpoint is None:
-        raise NaruError(f"Nothing to resume: no checkpoint in {checkpoints}. Leave out --resume to begin.")
-    if not resume and checkpoints.is_dir():
-        raise NaruError(f"{output} holds a run already: go on with --resume, or give another --output.")
-    output.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
+    options = options or Options()
+    processes = processes_at_work()
+    clock = Clock(options.max_minutes)
+    check_paths(recipe, root)
+    check_model(recipe.model)
+    claim(recipe, output, options.resume)
+    material = gather(recipe, root, output / "rejects.jsonl", options.skip_bad_rows)
+    processes.wait_for_everyone()
 
-    sources = {source.name: read_source(source, data / "train", recipe.seed) for source in recipe.data}
-    watcher = Watcher(recipe.watch, data)
-    if not resume:
-        start_model(recipe, data / "train", start, begun)
-    model = assemble(begun, recipe.body.max_length)
-    if recipe.training.bf16:
+    stages = legs(recipe, output)
+    plans = [plan(leg, material.rows, recipe.seed, processes.num_processes) for leg in stages]
+    steps = sum(one.steps for one in plans)
+    measures = Measures(material.held) if material.held else None
+    record = Record(
+        recipe,
+        root,
+        output,
+        data=data_table(recipe, material, stages, plans),
+        files=digests(recipe, root),
+        sets=measures.sets if measures else [],
+        primary=measures.primary if measures else [],
+        origins=options.origins,
+    )
+    record.check()
+
+    model = opened(recipe, root, output)
+    if chosen_precision(recipe.training) == "bf16" and on_cpu():
         run_in_bf16(model)
-    losses = {s.name: loss_for(s, sources[s.name].column_names, model) for s in recipe.data}
-
-    journal = Journal(output, model, began, max_minutes)
-    trainer: Any = SentenceTransformerTrainer(
-        model=model,
-        args=arguments(recipe, checkpoints),
-        train_dataset=DatasetDict(sources),
-        loss=losses,
-        evaluator=watcher,
-        data_collator=Collate(model.tokenizer, lengths(recipe)),
-        callbacks=[journal],
-    )
-    trainer.remove_callback(PrinterCallback)  # the journal prints, with the minutes
-    before = journal.first_figures() if resume else trainer.evaluate()
-    trainer.train(resume_from_checkpoint=checkpoint)
-    after = trainer.evaluate()
-
-    steps, planned = trainer.state.global_step, recipe.training.steps
-    folder = output / ("final" if steps == planned else "latest")
-    outcome = Outcome(folder, steps, planned, figures(before), figures(after))
-    save_whole(model, folder)
-    write_card(folder, recipe, data, start, outcome.before, outcome.after, steps)
-    return outcome
-
-
-def arguments(recipe: Recipe, folder: Path) -> SentenceTransformerTrainingArguments:
-    """The trainer's arguments of a recipe: one pass over `steps` batches that the sampler draws by weight."""
-    plan = recipe.training
-    return SentenceTransformerTrainingArguments(
-        output_dir=str(folder),
-        max_steps=plan.steps,
-        per_device_train_batch_size=plan.batch_size,
-        batch_sampler=LikeLength,
-        multi_dataset_batch_sampler=functools.partial(
-            Weighted, weights=[source.weight for source in recipe.data], steps=plan.steps
-        ),
-        learning_rate=plan.learning_rate,
-        learning_rate_mapping={r"word_embeddings": plan.embedding_learning_rate},
-        lr_scheduler_type=plan.scheduler,
-        warmup_steps=plan.warmup_steps,
-        weight_decay=plan.weight_decay,
-        max_grad_norm=plan.clip,
-        optim="adamw_torch_fused",
-        use_cpu=True,
-        seed=recipe.seed,
-        eval_strategy="steps",
-        eval_steps=plan.evaluate_steps,
-        save_steps=plan.save_steps,
-        save_total_limit=2,
-        logging_steps=plan.log_steps,
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )
-
-
-def lengths(recipe: Recipe) -> dict[str, dict[str, int]]:
-    """Tokens by source and column; a sentence of a scored pair is as long as a query may be."""
-    table = {}
-    for source in recipe.data:
-        query = source.query_length or recipe.training.query_length
-        document = source.document_length or recipe.training.document_length
-        table[source.name] = {
-            "query": query,
-            "document": document,
-            "negative": document,
-            "sentence1": query,
-            "sentence2": query,
+    with processes.main_process_first():
+        rows = {
+            source.name: prepared(source, material.rows[source.name], root, model, output / "vectors")
+            for source in recipe.data
         }
+    if processes.is_main_process:
+        record.write()
+    journal = Journal(output, processes.is_main_process)
+    journal.start(record.start(steps))
+    processes.wait_for_everyone()
+    if measures and not read_log(output / "log.jsonl").before:
+        journal.found(measures(model), 0)
+
+    run = Run(recipe, root, model, rows, measures, journal, clock)
+    done, stopped = 0, ""
+    figures: Mapping[str, float] | None = None
+    with clock.listening(journal.say), journal.showing():
+        for number, leg in enumerate(stages):
+            end = ended(leg)
+            if end is None:
+                journal.enter(leg.stage.name if recipe.stage else "", done)
+                end = run_stage(leg, run, stages[:number])
+            elif leg is stages[-1]:
+                checkpoints.load_weights(leg.done, model)
+            done, stopped, figures = done + end.steps, end.stopped, end.figures
+            if stopped:
+                break
+    if stopped == "interrupt":
+        return outcome(output, None, done, steps, stopped)
+
+    finish(model)
+    if recipe.model.pca is not None:
+        append_pca(model, some_texts(material), recipe.model.pca)
+    if measures and (figures is None or recipe.model.pca is not None or recipe.model.lora is not None):
+        figures = measures(model)
+    if figures is not None:
+        journal.found(figures, done)
+    made = outcome(output, output / "model", done, steps, stopped)
+    if processes.is_main_process:
+        with checkpoints.published(output / "model", listed=False) as part:
+            model.save_pretrained(str(part), create_model_card=False)
+            write_card(part, record.card(model, done, steps))
+        journal.report()
+        if recipe.training.hub_model_id and not stopped:
+            address = push(
+                output / "model", recipe.training.hub_model_id, recipe.training.hub_private, recipe.name
+            )
+            made = replace(made, pushed=address)
+    processes.wait_for_everyone()
+    return made
+
+
+def processes_at_work() -> PartialState:
+    """This process among those that `accelerate launch` or `torchrun` started; on CPUs they talk through gloo."""
+    return PartialState(cpu=on_cpu())
+
+
+def opened(recipe: Recipe, root: Path, output: Path) -> SentenceTransformer:
+    """The model to start from; one that is made first, with a new vocabulary or random weights, is kept in `start/`."""
+    model = recipe.model
+    if model.vocabulary is None and model.fresh is None:
+        return open_model(model, root, recipe.seed)
+    start = output / "start"
+    with processes_at_work().main_process_first():
+        if not start.exists():
+            made = open_model(replace(model, adapter=None, lora=None, frozen_layers=0), root, recipe.seed)
+            with checkpoints.published(start) as part:
+                made.save_pretrained(str(part), create_model_card=False)
+    kept: Model = replace(model, base=str(start.resolve()), vocabulary=None, fresh=None, attention_heads=None)
+    return open_model(kept, root, recipe.seed)
+
+
+def data_table(
+    recipe: Recipe, material: Material, stages: Sequence[Leg], plans: Sequence[Plan]
+) -> list[dict[str, Any]]:
+    """The data of a run, with how often all stages together go through each."""
+    table = material.table(recipe)
+    for row in table:
+        row["passes"] = round(
+            sum(
+                often
+                for leg, one in zip(stages, plans, strict=True)
+                for source, often in zip(leg.sources, one.passes, strict=True)
+                if source.name == row["name"]
+            ),
+            2,
+        )
     return table
 
 
-def last_checkpoint(folder: Path) -> str | None:
-    """The checkpoint of the highest step in a run's folder, None where there is none."""
-    steps = {int(path.name.rpartition("-")[2]): path for path in folder.glob("checkpoint-*")}
-    return str(steps[max(steps)]) if steps else None
+def some_texts(material: Material) -> list[str]:
+    """Texts of all data sets and columns, evenly: what a projection is fitted to."""
+    columns = [
+        (of.dataset, name)
+        for of in material.rows.values()
+        for name, feature in of.dataset.features.items()
+        if getattr(feature, "dtype", None) == "string"
+    ]
+    texts: dict[str, None] = {}
+    for dataset, name in columns:
+        each = max(1, len(dataset) * len(columns) // PCA_TEXTS)
+        texts.update(dict.fromkeys(dataset.select(range(0, len(dataset), each))[name]))
+    return list(texts)
 
 
-def figures(logged: dict[str, float]) -> dict[str, float]:
-    """Only what the recipe watches: `eval_law_recall@1` -> `law_recall@1`."""
-    ours = ("recall@1", "recall@10", "spearman")
-    return {key.removeprefix("eval_"): value for key, value in logged.items() if key.endswith(ours)}
+def outcome(output: Path, model: Path | None, done: int, steps: int, stopped: str) -> Outcome:
+    log = read_log(output / "log.jsonl")
+    return Outcome(model, done, steps, log.before, log.after, stopped)

@@ -12,50 +12,107 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from finetune.recipe import Recipe, load
+
 PLACES = ("서울", "부산", "대구", "광주", "대전", "인천", "울산", "수원", "제주", "강릉")
 THINGS = ("도서관", "시장", "공원", "박물관", "학교", "병원", "우체국", "은행", "극장", "식당")
 
+# naru-mini in small.
 RECIPE = """
 name = "tiny"
 seed = 7
-[vocabulary]
-size = 400
-characters = {"wiki_paragraphs.text" = 100_000, "parallel_en_ko.en" = 10_000}
-[body]
+[model]
+base = "START"
 max_length = 48
+pooling = "mean"
+dropout = 0.0
+[model.vocabulary]
+size = 400
+parallel = "train/parallel_en_ko.parquet"
+neighbours = "train/wiki_paragraphs.text"
+[model.vocabulary.characters]
+"train/wiki_paragraphs.text" = 100_000
+"train/parallel_en_ko.en" = 10_000
 [training]
 steps = 6
 batch_size = 8
 learning_rate = 1e-3
 embedding_learning_rate = 1e-2
-warmup_steps = 1
-bf16 = false
-save_steps = 3
-evaluate_steps = 3
-log_steps = 1
+scheduler = "cosine"
+warmup = 1
+precision = "fp32"
+sampler = "like-length"
 query_length = 16
 document_length = 32
+save = "steps"
+save_steps = 3
+evaluate = "steps"
+evaluate_steps = 3
+log_steps = 1
+best_model = false
 [[data]]
 name = "wiki"
 reader = "wiki_sentences"
+path = "train/wiki_paragraphs.parquet"
 weight = 3
 rows = 80
 [[data]]
 name = "law"
 reader = "law"
-weight = 1
+path = "train/law_pairs.parquet"
 query_length = 24
 [[data]]
 name = "similarity"
 reader = "similarity"
-weight = 1
-[[watch]]
+path = "train/korsts_train.parquet"
+loss = "cosent"
+[[evaluation]]
 name = "places"
 path = "beir/places"
 split = "dev"
-[[watch]]
+[[evaluation]]
 name = "sts"
 path = "sts/dev.tsv"
+"""
+
+# Three kinds of data, weights, a head of its own, dropout and two stages: all that a resumed run must not lose.
+STAGED = """
+name = "staged"
+seed = 11
+[model]
+base = "START"
+[training]
+epochs = 2
+batch_size = 8
+learning_rate = 1e-3
+warmup = 0.1
+save = "steps"
+save_steps = 4
+log_steps = 1
+[[data]]
+name = "pairs.first"
+path = "pairs.jsonl"
+weight = 2
+[[data]]
+name = "graded"
+path = "graded.jsonl"
+[[data]]
+name = "classed"
+path = "classed.jsonl"
+shape = "classed-pairs"
+batch_size = 4
+[[evaluation]]
+name = "held"
+path = "held.jsonl"
+[[stage]]
+name = "all of it"
+[[stage]]
+name = "domain"
+data = ["pairs.first", "classed"]
+weights = {"pairs.first" = 3}
+[stage.training]
+epochs = 1
+evaluate = "no"
 """
 
 
@@ -116,7 +173,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (beir / "qrels" / "dev.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}", encoding="utf-8")
 
     (root / "sts").mkdir()
-    pairs = "".join(f"{i % 6}\t{place}에 간다\t{thing}에 간다\n" for i, (place, thing) in enumerate(facts))
+    pairs = "".join(
+        f"{i % 6}\t{place}에서 온다\t{thing}에서 온다\n" for i, (place, thing) in enumerate(facts)
+    )
     (root / "sts" / "dev.tsv").write_text(f"score\tsentence1\tsentence2\n{pairs}", encoding="utf-8")
     return root
 
@@ -147,24 +206,57 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def mini(start: Path, tmp_path: Path) -> Recipe:
+    """naru-mini in small; its paths are relative to `data`."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE.replace("START", str(start)), encoding="utf-8")
+    return load(path)
+
+
 @pytest.fixture(scope="session")
-def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
-    path.write_text(RECIPE, encoding="utf-8")
-    return path
+def small(make_model: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recipe, staged.toml, its data, and the model it starts from."""
+    root = tmp_path_factory.mktemp("small")
+    rng = random.Random(5)
+    facts = [(place, thing) for place in PLACES for thing in THINGS]
+    rng.shuffle(facts)
+    lines: dict[str, list[dict[str, Any]]] = {
+        "pairs": [
+            {"query": f"{place} {thing} 언제", "document": f"{place} {thing}은 {1900 + i}년에 문을 열었다."}
+            for i, (place, thing) in enumerate(facts[:70])
+        ],
+        "held": [
+            {"query": f"{place} {thing} 언제", "document": f"{place} {thing}은 {2000 + i}년에 문을 열었다."}
+            for i, (place, thing) in enumerate(facts[70:])
+        ],
+        "graded": [
+            {
+                "sentence1": f"{place}에 간 {i}번째 날",
+                "sentence2": f"{thing}에 간 {i}번째 날",
+                "score": round(rng.random(), 3),
+            }
+            for i, (place, thing) in enumerate(facts[:40])
+        ],
+        "classed": [
+            {
+                "sentence1": f"{place}에 산 {i}년",
+                "sentence2": f"{thing}에서 일한 {i}년",
+                "label": f"kind {i % 3}",
+            }
+            for i, (place, thing) in enumerate(facts[:40])
+        ],
+    }
+    for name, rows in lines.items():
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (root / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    model = str(make_model())
+    (root / "staged.toml").write_text(STAGED.replace("START", model), encoding="utf-8")
+    (root / "base.json").write_text(json.dumps(model), encoding="utf-8")
+    return root
 
 
 @pytest.fixture
-def write_recipe(tmp_path: Path) -> Callable[..., Path]:
-    """write_recipe(old, new, ...): the small recipe with texts replaced, as a file."""
-
-    def write(*changes: str) -> Path:
-        text = RECIPE
-        for old, new in zip(changes[::2], changes[1::2], strict=True):
-            assert old in text
-            text = text.replace(old, new)
-        path = tmp_path / "tiny.toml"
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return write
+def staged(small: Path) -> Callable[..., Recipe]:
+    """staged("training.epochs=1", ...): the recipe of `small` with changes."""
+    return lambda *changes: load(small / "staged.toml", changes)

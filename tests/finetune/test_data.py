@@ -1,78 +1,250 @@
+"""Training data of every format and shape."""
+
 from __future__ import annotations
 
+import json
+import unicodedata
 from pathlib import Path
+from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finetune.data import READERS, read_source
+from finetune.data import Rows, held_out, read
 from finetune.recipe import Source
+from finetune.shapes import Shape
 from naru.errors import NaruError
 
 
-def write(folder: Path, name: str, *rows: dict[str, object]) -> None:
-    pq.write_table(pa.Table.from_pylist(list(rows)), folder / f"{name}.parquet")
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+    return path
 
 
-def read(folder: Path, reader: str, rows: int | None = None) -> list[dict[str, object]]:
-    return list(read_source(Source("s", reader, 1.0, rows=rows), folder, seed=1))
+def jsonl(path: Path, *rows: dict[str, Any]) -> Path:
+    return write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def test_scored_pairs_leave_out_what_the_evaluation_holds(data: Path) -> None:
-    rows = read(data / "train", "similarity")
-    assert len(rows) == 90
-    assert all(0 <= float(str(row["score"])) <= 1 for row in rows)
+def of(path: Path, **options: Any) -> Rows:
+    return read(Source("s", path.name, **options), path.parent, seed=1)
 
 
-def test_rows_are_capped_and_the_same_for_the_same_seed(data: Path) -> None:
-    rows = read(data / "train", "wiki_sentences", rows=30)
-    assert len(rows) == 30
-    assert rows == read(data / "train", "wiki_sentences", rows=30)
-    assert list(rows[0]) == ["query", "document"]
+PAIR = {"query": "도서관 언제 열어요", "document": "아홉 시에 엽니다"}
 
 
-def test_judged_answers_carry_a_negative(tmp_path: Path) -> None:
-    miracl = {"query": "q", "documents": ["d1", "d2"], "hard_negatives": ["n"], "match": ["", ""]}
-    write(tmp_path, "miracl_train", miracl, {**miracl, "hard_negatives": []})
-    write(tmp_path, "kobest_hellaswag", {"query": "h", "document": "e", "hard_negatives": ["x"]})
-    rows = read(tmp_path, "judged_answers")
-    assert sorted(tuple(row.values()) for row in rows) == [
-        ("h", "e", "x"),
-        ("q", "d1", "n"),
-        ("q", "d2", "n"),
+@pytest.mark.parametrize(
+    ("names", "shape", "columns"),
+    [
+        (["query", "document"], Shape.PAIRS, ["query", "document"]),
+        (["Anchor", "Positive"], Shape.PAIRS, ["query", "document"]),
+        (["question", "answer"], Shape.PAIRS, ["query", "document"]),
+        (["anchor", "positive", "negative"], Shape.TRIPLETS, ["query", "document", "negative"]),
+        (["query", "document", "hard_negative"], Shape.TRIPLETS, ["query", "document", "negative"]),
+        (
+            ["query", "passage", "negative_1", "negative_2"],
+            Shape.TRIPLETS,
+            ["query", "document", "negative", "negative_2"],
+        ),
+        (["sentence1", "sentence2", "score"], Shape.SCORED, ["sentence1", "sentence2", "score"]),
+        (["sentence1", "sentence2", "similarity"], Shape.SCORED, ["sentence1", "sentence2", "score"]),
+        (["premise", "hypothesis", "label"], Shape.LABELLED, ["sentence1", "sentence2", "label"]),
+        (["sentence", "label"], Shape.CLASSED, ["sentence", "label"]),
+        (["text"], Shape.SENTENCES, ["sentence"]),
+        (["source", "target"], Shape.PARALLEL, ["source", "target"]),
+    ],
+)
+def test_shapes_are_recognised_by_columns(
+    names: list[str], shape: Shape, columns: list[str], tmp_path: Path
+) -> None:
+    numbers = {"score", "similarity", "label"}
+    records = [{name: at if name in numbers else f"{name} {at}" for name in names} for at in (0, 1)]
+    rows = of(jsonl(tmp_path / "data.jsonl", *records))
+    assert (rows.shape, rows.dataset.column_names) == (shape, columns)
+    assert [rows.places[at] for at in (0, 1)] == [f"{tmp_path / 'data.jsonl'}:{line}" for line in (1, 2)]
+    if shape is not Shape.CLASSED:
+        assert rows.dataset[1][columns[0]] == f"{names[0]} 1"
+
+
+def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
+    records = [
+        {"query": f"질문 {at}", "document": f'답 "{at}", 그리고\t끝' if at else "답\n두 줄"}
+        for at in range(3)
     ]
+    lines = [f'{r["query"]},"{r["document"].replace(chr(34), chr(34) * 2)}"' for r in records]
+    files = {
+        jsonl(tmp_path / "a.jsonl", *records): [1, 2, 3],
+        write(tmp_path / "a.json", json.dumps(records, ensure_ascii=False, indent=0)): [2, 6, 10],
+        write(tmp_path / "a.csv", "\ufeffquery,document\r\n" + "\r\n".join(lines) + "\r\n"): [2, 4, 5],
+    }
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
+    files[tmp_path / "a.parquet"] = [1, 2, 3]
+    datasets.Dataset.from_list(records).save_to_disk(str(tmp_path / "saved"))
+    files[tmp_path / "saved"] = [1, 2, 3]
+    for path, places in files.items():
+        rows = of(path, split=None)
+        assert list(rows.dataset) == records, path
+        assert rows.places.lines.tolist() == places, path
 
 
-def test_inference_needs_an_entailed_and_a_contradicting_sentence(tmp_path: Path) -> None:
-    labels = ("entailment", "contradiction", "neutral")
-    whole = [{"premise": "p", "hypothesis": label[0], "label": label} for label in labels]
-    write(tmp_path, "klue_nli", *whole)
-    write(tmp_path, "xnli_ko", {"premise": "lonely", "hypothesis": "h", "label": "entailment"})
-    assert read(tmp_path, "inference") == [{"query": "p", "document": "e", "negative": "c"}]
-
-
-def test_paraphrases_come_from_one_group_and_from_pairs_marked_zero(tmp_path: Path) -> None:
-    groups = [{"topic": "0", "group": g, "text": f"{g}-{i}"} for g in (1, 2) for i in range(3)]
-    write(tmp_path, "parakqc", *groups)
-    write(
-        tmp_path,
-        "question_pair",
-        {"question1": "9-a", "question2": "9-b", "is_duplicate": 0},
-        {"question1": "8-a", "question2": "7-b", "is_duplicate": 1},
+def test_quotes_of_a_tsv_are_quotes(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "sts.tsv",
+        'sentence1\tsentence2\tscore\n"예"라고 했다\t아니라고 "했다\t2.5\n\n가\t나\t5.0\n',
     )
-    rows = read(tmp_path, "paraphrases")
-    assert len(rows) == 7
-    assert all(str(row["query"])[0] == str(row["document"])[0] for row in rows)
-    assert all(row["query"] != row["document"] for row in rows)
+    rows = of(path)
+    assert rows.dataset[0] == {"sentence1": '"예"라고 했다', "sentence2": '아니라고 "했다', "score": 0.5}
+    assert rows.places.lines.tolist() == [2, 4]
+    quoted = write(tmp_path / "quoted.tsv", 'query\tdocument\n물음\t"답\t하나"\n')
+    assert of(quoted).dataset[0] == {"query": "물음", "document": "답\t하나"}
 
 
-def test_a_missing_file_an_unknown_reader_and_an_empty_file_are_named(tmp_path: Path) -> None:
-    with pytest.raises(NaruError, match=r"No data file .*law_pairs\.parquet"):
-        read(tmp_path, "law")
-    with pytest.raises(NaruError, match=r"Data 's': unknown reader 'lore'\. Known: answers, .*law"):
-        read(tmp_path, "lore")
-    write(tmp_path, "law_pairs", {"case_id": "1", "query": "q", "document": "d"})
-    assert "law" in READERS
-    with pytest.raises(NaruError, match="found no row"):
-        read(tmp_path, "law", rows=0)
+def test_klue_s_nested_labels(tmp_path: Path) -> None:
+    row = {"guid": "1", "sentence1": "가", "sentence2": "나", "labels": {"label": 3.7, "binary-label": 1}}
+    path = write(
+        tmp_path / "klue.json", json.dumps([row, {**row, "labels": {"label": 0.0, "binary-label": 0}}])
+    )
+    scored = of(path)
+    assert scored.shape is Shape.SCORED
+    assert scored.dataset["score"][:] == pytest.approx([0.74, 0])
+    labelled = of(path, shape="labelled-pairs", columns={"label": "labels.binary-label"})
+    assert (labelled.shape, labelled.dataset["label"][:]) == (Shape.LABELLED, [1, 0])
+
+
+def test_lists_of_positives_and_negatives_become_rows_and_columns(tmp_path: Path) -> None:
+    path = jsonl(
+        tmp_path / "lists.jsonl",
+        {"query": "q", "positives": ["a", "b"], "negatives": ["x", "y", "z"]},
+        {"query": "r", "positives": [{"title": "제목", "text": "글"}], "negatives": ["u", "v"]},
+    )
+    rows = of(path)
+    assert list(rows.dataset) == [
+        {"query": "q", "document": "a", "negative": "x", "negative_2": "y"},
+        {"query": "q", "document": "b", "negative": "x", "negative_2": "y"},
+        {"query": "r", "document": "제목\n글", "negative": "u", "negative_2": "v"},
+    ]
+    assert rows.places.lines.tolist() == [1, 1, 2]
+    assert rows.notes == ["2 to 3 negatives a row: the first 2 are used"]
+
+
+def test_texts_are_composed_and_trimmed(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "nfd.jsonl", {**PAIR, "query": unicodedata.normalize("NFD", " 도서관 ")})
+    assert of(path).dataset[0]["query"] == "도서관"
+
+
+@pytest.mark.parametrize(
+    ("scores", "given", "read_as", "note"),
+    [
+        ([0, 0.5, 1], None, [0, 0.5, 1], "scores 0..1"),
+        ([0, 2.5, 5], None, [0, 0.5, 1], "scores 0..5 read as 0..1"),
+        ([1, 3, 5], [1, 5], [0, 0.5, 1], "scores 1..5 read as 0..1"),
+        ([0, 5, 7], None, [0, 1, 1.4], "scores 0..5 read as 0..1"),
+    ],
+)
+def test_scores_are_brought_to_one_scale(
+    scores: list[float], given: list[float] | None, read_as: list[float], note: str, tmp_path: Path
+) -> None:
+    records = [{"sentence1": f"가{s}", "sentence2": f"나{s}", "score": s} for s in scores]
+    rows = of(jsonl(tmp_path / "s.jsonl", *records), score_range=given)
+    assert rows.dataset["score"][:] == pytest.approx(read_as)
+    assert rows.notes == [note]
+
+
+def test_labels_tell_the_shape(tmp_path: Path) -> None:
+    def shape(*labels: Any) -> tuple[Shape, list[Any], tuple[str, ...]]:
+        records = [{"sentence1": f"가{at}", "sentence2": "나", "label": one} for at, one in enumerate(labels)]
+        rows = of(jsonl(tmp_path / "l.jsonl", *records))
+        return rows.shape, rows.dataset[rows.dataset.column_names[-1]][:], rows.classes
+
+    assert shape(True, False) == (Shape.LABELLED, [1, 0], ())
+    assert shape(1.0, 0.0) == (Shape.LABELLED, [1, 0], ())
+    assert shape("neutral", "entailment") == (Shape.CLASSED_PAIRS, [1, 0], ("entailment", "neutral"))
+    assert shape(2, 10, 1) == (Shape.CLASSED_PAIRS, [1, 2, 0], ("1", "2", "10"))
+    assert shape(0.25, 0.5)[0] is Shape.SCORED
+
+
+def test_a_beir_folder_gives_pairs_or_triplets(tmp_path: Path) -> None:
+    folder = tmp_path / "beir"
+    jsonl(folder / "queries.jsonl", {"_id": "q1", "text": "하나"}, {"_id": "q2", "text": "둘"})
+    jsonl(folder / "corpus.jsonl", {"_id": "d1", "title": "제목", "text": "글"}, {"_id": "d2", "text": "말"})
+    write(folder / "qrels" / "train.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td2\t2\n")
+    rows = of(folder)
+    assert rows.shape is Shape.PAIRS
+    assert next(iter(rows.dataset)) == {"query": "하나", "document": "제목\n글"}
+    assert rows.places[1] == f"{folder / 'qrels' / 'train.tsv'}:3"
+    write(folder / "qrels" / "dev.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t0\n")
+    rows = of(folder, split="dev")
+    assert list(rows.dataset) == [{"query": "하나", "document": "제목\n글", "negative": "말"}]
+    with pytest.raises(NaruError, match=r"no split 'test'\. There are: dev, train"):
+        of(folder, split="test")
+    write(folder / "qrels" / "dev.tsv", "query-id\tcorpus-id\tscore\nq1\td9\t1\n")
+    with pytest.raises(NaruError, match=r"dev\.tsv:2: document 'd9' is not in corpus\.jsonl"):
+        of(folder, split="dev")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.jsonl", '{"query": "가", "document": "나"}\n{"query": \n', r"a\.jsonl:2: not JSON"),
+        ("a.jsonl", '["가"]\n', r"a\.jsonl:1: got .* expected an object"),
+        ("a.json", '[{"query": "가", "document": "나"},\n{"query"]', r"a\.json:2: not JSON"),
+        ("a.json", '[{"query": "가", "document": "나"}', r"a\.json:1: the array does not end"),
+        ("a.json", "{}", "expected an array of objects"),
+        ("a.csv", "query,document\n가,나\n가,나,다\n", r"a\.csv:3: 3 cells, but the header has 2"),
+        ("a.csv", 'query,document\n가,"나\n', r"a\.csv:2: not CSV"),
+        ("a.csv", "", r"a\.csv: is empty"),
+        ("a.csv", "query,document\n", r"a\.csv: has no rows"),
+        ("a.csv", "물음,답\n가,나\n", r"its columns are '물음', '답'; no shape .* is recognised"),
+        ("a.xlsx", "", "cannot tell how to read it"),
+        ("a.parquet", "no", r"a\.parquet: cannot be read as Parquet"),
+    ],
+)
+def test_what_cannot_be_read_is_named_by_file_and_line(
+    name: str, text: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NaruError, match=message):
+        of(write(tmp_path / name, text))
+
+
+def test_other_encodings_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NaruError, match=r"a\.csv:2: not UTF-8"):
+        of(write(tmp_path / "a.csv", "query,document\n가,나\n", "cp949"))
+
+
+def test_columns_of_other_names_are_said_in_the_recipe(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "물음,답\n가,나\n")
+    assert list(of(path, columns={"query": "물음", "document": "답"}).dataset) == [
+        {"query": "가", "document": "나"}
+    ]
+    with pytest.raises(NaruError, match=r"no column '질문' \(named for query\)"):
+        of(path, columns={"query": "질문", "document": "답"})
+    with pytest.raises(NaruError, match="columns names 'ask', none of ours"):
+        of(path, columns={"ask": "물음"})
+    with pytest.raises(NaruError, match="scored-pairs want score"):
+        of(jsonl(tmp_path / "p.jsonl", PAIR), shape="scored-pairs")
+
+
+def test_a_hub_data_set_that_cannot_be_reached_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
+    with pytest.raises(NaruError, match="hf://no-one/nothing: no data set could be opened"):
+        read(Source("s", "hf://no-one/nothing"), tmp_path, 0)
+
+
+def test_rows_are_capped_at_random_and_held_out_by_query(tmp_path: Path) -> None:
+    records = [{"query": f"물음 {at // 2}", "document": f"답 {at}"} for at in range(200)]
+    path = jsonl(tmp_path / "many.jsonl", *records)
+    some = of(path, rows=50)
+    assert (len(some), len(set(some.places.lines.tolist()))) == (50, 50)
+    assert list(some.dataset) == list(of(path, rows=50).dataset)
+    assert some.places.lines.tolist() != list(range(1, 51))
+    rest, apart = held_out(of(path), 0.2, seed=3)
+    assert (len(rest), len(apart)) == (160, 40)
+    assert set(rest.dataset["query"][:]).isdisjoint(apart.dataset["query"][:])
+    assert apart.dataset[0]["document"] == f"답 {apart.places.lines[0] - 1}"
+    with pytest.raises(NaruError, match="nothing can be held out"):
+        held_out(of(jsonl(tmp_path / "one.jsonl", PAIR)), 0.2, seed=3)

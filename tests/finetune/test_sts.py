@@ -14,8 +14,9 @@ from scipy.stats import pearsonr, spearmanr
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 
+from finetune.evaluators import evaluator
 from finetune.shapes import ScoredPairs
-from finetune.sts import KO_SROBERTA_MULTITASK, Comparison, Correlation, Figures, measure, read
+from finetune.sts import KO_SROBERTA_MULTITASK, Comparison, Correlation, Figures, compared, measure, read
 from indexer.parity import SENTENCES
 from naru.errors import NaruError
 
@@ -189,3 +190,18 @@ def test_the_terminal_shows_the_same_table() -> None:
     console.print(Comparison("KorSTS", 1379, BEFORE, AFTER).table())
     shown = console.export_text()
     assert all(text in shown for text in ("1,379 pairs", "Manhattan Spearman", "+1.25", "84.38"))
+
+
+def test_what_training_measures_makes_the_same_table(make_model: Callable[..., Path]) -> None:
+    model = SentenceTransformer(str(make_model(modules=[Pooling(32, "mean")])), device="cpu")
+    pairs = ScoredPairs(
+        list(SENTENCES[:15]), list(SENTENCES[15:30]), [step * 4 % 15 / 3 for step in range(15)]
+    )
+    figures: dict[str, float] = evaluator(pairs, "korsts")(model)
+    (found,) = compared(["law", "korsts"], figures, figures)
+    expected = measure(model, pairs)
+    assert [label for label, _ in found.before.rows()] == [label for label, _ in expected.rows()]
+    np.testing.assert_allclose(
+        [value for _, value in found.before.rows()], [value for _, value in expected.rows()], atol=1e-4
+    )
+    assert found.markdown().startswith("korsts: correlations in %")

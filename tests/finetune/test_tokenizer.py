@@ -3,8 +3,10 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
-from finetune.recipe import Vocabulary
+import pytest
+
 from finetune.tokenizer import syllables, texts_of, train_tokenizer
+from naru.errors import NaruError
 
 TEXTS = [
     "나루터에 배가, 닿는다",
@@ -47,10 +49,15 @@ def test_the_syllables_people_type_are_all_there() -> None:
 
 
 def test_texts_stop_at_the_characters_asked_for(data: Path) -> None:
-    vocabulary = Vocabulary(100, {"wiki_paragraphs.title": 12, "law_pairs.query": 1})
-    assert list(texts_of(data / "train", vocabulary)) == [
+    assert list(texts_of(data, {"train/wiki_paragraphs.title": 12, "train/law_pairs.query": 1})) == [
         "서울 도서관",
         "서울 시장",
         "서울 공원",
         "서울 도서관의 책임",
     ]
+
+
+def test_texts_that_are_not_there_are_named(data: Path) -> None:
+    for key in ("train/nothing.text", "train/law_pairs.body"):
+        with pytest.raises(NaruError, match=rf"characters\] '{key}': .* has no such texts"):
+            list(texts_of(data, {key: 10}))

@@ -1,118 +1,452 @@
+"""Whole runs of small recipes: what they leave behind, and what they refuse."""
+
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense
+from torch import nn
 
+from finetune import checkpoints
+from finetune.arguments import arguments, chosen_precision, rates
+from finetune.data import read
+from finetune.log import read_log
 from finetune.losses import loss_for
-from finetune.model import assemble, run_in_bf16
-from finetune.recipe import Source, load
-from finetune.train import Outcome, train
+from finetune.recipe import Adapter, Lora, Model, Recipe, Source, Training, load
+from finetune.resolved import to_toml
+from finetune.stages import collate
+from finetune.train import Options, Outcome, train
+from finetune.trainer import Supply, Trainer
 from naru.errors import NaruError
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def run(
-    data: Path, start: Path, recipe_file: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Outcome, Path]:
-    """One unbroken run of the small recipe; read, never changed, by the tests."""
+def run(small: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
+    """One unbroken run of the staged recipe; read, never changed, by the tests."""
     output = tmp_path_factory.mktemp("run") / "out"
-    return train(load(recipe_file), data, start, output), output
+    return train(load(small / "staged.toml"), small, output), output
 
 
-def test_a_run_leaves_a_model_that_sentence_transformers_loads(run: tuple[Outcome, Path]) -> None:
+def loaded(folder: Path) -> SentenceTransformer:
+    return SentenceTransformer(str(folder), device="cpu")
+
+
+def test_a_run_leaves_a_model_that_sentence_transformers_loads(
+    run: tuple[Outcome, Path], staged: Callable[..., Recipe]
+) -> None:
     outcome, output = run
-    assert outcome.finished
-    assert outcome.model == output / "final"
-    model = SentenceTransformer(str(outcome.model), device="cpu")
-    assert model.max_seq_length == 48
+    assert outcome.model == output / "model"
+    assert (outcome.steps, outcome.stopped) == (outcome.planned, "")
+    model, start = loaded(outcome.model), loaded(Path(staged().model.base))
     vectors = torch.from_numpy(model.encode(["서울 도서관", "부산 시장"]))
     assert vectors.shape == (2, 32)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
-    trained, untrained = model[0].model, assemble(output / "start", 48)[0].model
-    layers = "encoder.layer.0.output.dense.weight"
-    assert not torch.equal(trained.state_dict()[layers], untrained.state_dict()[layers])
+    name = "0.model.encoder.layer.0.output.dense.weight"
+    assert not torch.equal(model.state_dict()[name], start.state_dict()[name])
+    saved = json.loads((outcome.model / "tokenizer.json").read_text())
+    assert saved["truncation"]["max_length"] == 40  # the model's, not what a column was cut at in training
 
 
-def test_it_says_what_it_was_made_from(run: tuple[Outcome, Path], data: Path) -> None:
+def test_it_says_what_it_was_made_from(run: tuple[Outcome, Path], small: Path) -> None:
     outcome, output = run
-    made = json.loads((outcome.model / "provenance.json").read_text())
-    assert made["recipe"]["seed"] == 7
-    assert made["steps"] == 6
-    assert set(made["data"]) == {path.name for path in (data / "train").iterdir()}
-    assert all(len(digest) == 64 for digest in made["data"].values())
-    assert (
-        set(outcome.after) == {"places_recall@1", "places_recall@10", "sts_spearman"} == set(outcome.before)
-    )
-    assert "CC BY-SA" in (outcome.model / "README.md").read_text()
-    entries = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
-    assert [entry["step"] for entry in entries if "loss" in entry] == [1, 2, 3, 4, 5, 6]
-    assert (output / "latest" / "modules.json").is_file()
+    for folder in (output, output / "model"):
+        made = json.loads((folder / "provenance.json").read_text())
+        assert made["recipe"]["seed"] == 11
+        assert "torch" in made["versions"]
+        assert "model.safetensors" in str(made["base"]["sha256"])
+    files = json.loads((output / "provenance.json").read_text())["data"]
+    assert set(files) == {"data pairs.first", "data graded", "data classed", "evaluation held"}
+    assert all(len(digest) == 64 for of in files.values() for digest in of.values())
+    assert to_toml(load(output / "recipe.toml")) == (output / "recipe.toml").read_text()
+    assert "held" in (output / "model" / "README.md").read_text()
+    assert (output / "report.html").is_file()
+    assert (output / "curves.png").is_file()
+    assert set(outcome.before) == set(outcome.after)
+    assert "held_cosine_ndcg@10" in outcome.after
 
 
-def test_a_run_that_goes_on_from_a_checkpoint_ends_at_the_same_weights(
-    run: tuple[Outcome, Path], data: Path, start: Path, tmp_path: Path, write_recipe: Callable[..., Path]
+def test_the_log_counts_steps_through_all_stages(run: tuple[Outcome, Path]) -> None:
+    outcome, output = run
+    log = read_log(output / "log.jsonl")
+    assert log.start["planned"] == outcome.planned
+    assert {row["name"]: row["loss"] for row in log.start["data"]} == {
+        "pairs.first": "ranking",
+        "graded": "cosent",
+        "classed": "softmax",
+    }
+    assert all(row["passes"] > 0 for row in log.start["data"])
+    losses = [entry for entry in log.entries if entry.loss is not None]
+    assert [entry.at for entry in losses] == list(range(1, outcome.steps + 1))
+    assert list(dict.fromkeys(entry.stage for entry in losses)) == ["all of it", "domain"]
+    assert log.evaluations[-1].at == outcome.steps
+
+
+def test_a_stage_ends_with_its_best_model(run: tuple[Outcome, Path]) -> None:
+    _, output = run
+    stage = output / "checkpoints" / "1-all-of-it"
+    saved = checkpoints.steps(stage)
+    state = json.loads((saved[max(saved)] / "trainer_state.json").read_text())
+    scores = {entry["step"]: entry["eval_score"] for entry in state["log_history"] if "eval_score" in entry}
+    best = max(scores, key=lambda step: (scores[step], -step))
+    kept = torch.load(stage / "done" / "weights.pt")["model"]
+    for name, tensor in torch.load(saved[best] / "weights.pt")["model"].items():
+        torch.testing.assert_close(kept[name], tensor, rtol=0, atol=0, msg=name)
+
+
+def test_the_clock_stops_a_run_and_leaves_a_model_and_a_way_on(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path, run: tuple[Outcome, Path]
 ) -> None:
-    outcome, whole = run
-    broken = tmp_path / "out"
-    shutil.copytree(whole, broken, ignore=shutil.ignore_patterns("checkpoint-6", "final", "latest"))
-    again = train(load(write_recipe()), data, start, broken, resume=True)
-    assert again.finished
-    assert again.before == outcome.before
-    expected = SentenceTransformer(str(outcome.model), device="cpu").state_dict()
-    for name, weights in SentenceTransformer(str(again.model), device="cpu").state_dict().items():
-        torch.testing.assert_close(weights, expected[name], rtol=0, atol=0, msg=name)
-
-
-def test_the_clock_stops_a_run_and_leaves_it_resumable(
-    data: Path, start: Path, tmp_path: Path, write_recipe: Callable[..., Path]
-) -> None:
-    stopped = train(load(write_recipe()), data, start, tmp_path / "out", max_minutes=0)
-    assert (stopped.steps, stopped.finished, stopped.model.name) == (1, False, "latest")
-    assert (tmp_path / "out" / "checkpoints" / "checkpoint-1").is_dir()
+    output = tmp_path / "out"
+    stopped = train(staged(), small, output, Options(max_minutes=0))
+    assert (stopped.steps, stopped.stopped) == (1, "time")
+    assert loaded(output / "model").get_embedding_dimension() == 32
     with pytest.raises(NaruError, match="holds a run already: go on with --resume"):
-        train(load(write_recipe()), data, start, tmp_path / "out")
+        train(staged(), small, output)
+    again = train(staged(), small, output, Options(resume=True))
+    assert again.stopped == ""
+    assert again.before == stopped.before
+    expected = load_file(run[1] / "model" / "model.safetensors")
+    for name, tensor in load_file(output / "model" / "model.safetensors").items():
+        torch.testing.assert_close(tensor, expected[name], rtol=0, atol=1e-6, msg=name)
 
 
-def test_nothing_to_resume_and_no_start_model_are_said(
-    data: Path, tmp_path: Path, write_recipe: Callable[..., Path]
+def test_a_finished_run_is_finished(run: tuple[Outcome, Path], small: Path, tmp_path: Path) -> None:
+    outcome, output = run
+    shutil.copytree(output, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "model")
+    again = train(load(small / "staged.toml"), small, tmp_path / "out", Options(resume=True))
+    assert (again.steps, again.after) == (outcome.steps, outcome.after)
+    assert (tmp_path / "out" / "model" / "modules.json").is_file()
+
+
+def test_a_run_is_resumed_as_it_was_begun_or_not_at_all(
+    run: tuple[Outcome, Path], small: Path, staged: Callable[..., Recipe], tmp_path: Path
 ) -> None:
-    recipe = load(write_recipe())
-    with pytest.raises(NaruError, match="Nothing to resume"):
-        train(recipe, data, tmp_path, tmp_path / "out", resume=True)
-    with pytest.raises(NaruError, match=r"No model in .*config\.json is missing"):
-        train(recipe, data, tmp_path, tmp_path / "out")
+    with pytest.raises(NaruError, match="Nothing to resume: no run in"):
+        train(staged(), small, tmp_path / "none", Options(resume=True))
+    output = tmp_path / "out"
+    shutil.copytree(run[1], output)
+    with pytest.raises(NaruError, match=r"another recipe: it has 'seed = 11' where this one has 'seed = 12'"):
+        train(staged("seed=12"), small, output, Options(resume=True))
+    elsewhere = tmp_path / "data"
+    shutil.copytree(small, elsewhere)
+    with (elsewhere / "graded.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"sentence1": "하나", "sentence2": "둘", "score": 0.5}\n')
+    with pytest.raises(NaruError, match="The files of data graded have changed since"):
+        train(staged(), elsewhere, output, Options(resume=True))
 
 
-def test_the_body_in_bf16_stays_near_float32(run: tuple[Outcome, Path]) -> None:
-    texts = ["서울 도서관은 언제 열었나요?", "부산 시장"]
-    plain = assemble(run[1] / "start", 48)
-    exact = plain.encode(texts, convert_to_tensor=True)
-    run_in_bf16(plain)
-    near = plain.encode(texts, convert_to_tensor=True)
-    assert near.dtype == torch.float32
-    assert not torch.equal(near, exact)
-    assert (near * exact).sum(dim=1).min() > 0.995
+def test_without_held_out_data_a_share_of_the_queries_is_held_out(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = staged("training.steps=2", "held_out=0.2")
+    short = replace(recipe, evaluation=[], stage=[], data=recipe.data[:2])
+    outcome = train(short, small, tmp_path / "out")
+    assert {key.split("_")[0] for key in outcome.after} == {"pairs.first", "graded"}
+    rows = read_log(tmp_path / "out" / "log.jsonl").start["data"]
+    assert [row["rows"] for row in rows] == [56, 32]
 
 
-def test_a_loss_that_does_not_fit_is_refused_with_those_that_do(run: tuple[Outcome, Path]) -> None:
-    model = assemble(run[1] / "start", 48)
-    with pytest.raises(NaruError, match=r"loss 'cosent' does not fit .* Fitting: ranking\."):
-        loss_for(Source("s", "law", 1.0, loss="cosent"), ["query", "document"], model)
+def test_no_evaluation_at_all(small: Path, staged: Callable[..., Recipe], tmp_path: Path) -> None:
+    recipe = replace(staged("training.steps=2", "held_out=0"), evaluation=[], stage=[])
+    outcome = train(recipe, small, tmp_path / "out")
+    assert (outcome.steps, outcome.before, outcome.after) == (2, {}, {})
+    assert (tmp_path / "out" / "model" / "README.md").is_file()
 
 
-def test_the_command_names_what_is_wrong(data: Path, start: Path, tmp_path: Path) -> None:
-    arguments = ["--data", str(data), "--start", str(start), "--output", str(tmp_path / "out")]
-    command = [sys.executable, "-m", "finetune", "no-such-recipe", *arguments]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert "finetune: No recipe 'no-such-recipe'" in result.stderr
+def test_the_weights_of_the_last_checkpoints_are_averaged(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = replace(staged("training.steps=6", "training.save_steps=2", "training.average=2"), stage=[])
+    train(recipe, small, tmp_path / "out")
+    saved = checkpoints.steps(tmp_path / "out" / "checkpoints" / "1-staged")
+    name = "0.model.embeddings.word_embeddings.weight"
+    last = [torch.load(saved[step] / "weights.pt")["model"][name] for step in (4, 6)]
+    kept = load_file(tmp_path / "out" / "model" / "model.safetensors")["embeddings.word_embeddings.weight"]
+    torch.testing.assert_close(kept, (last[0] + last[1]) / 2)
+    assert not torch.equal(*last)
+
+
+def test_training_stops_early_without_gain(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = staged("training.steps=20", "training.evaluate=steps", "training.evaluate_steps=1")
+    # Nothing beats the first evaluation by more than a figure can be.
+    training = replace(recipe.training, early_stopping=1, early_stopping_threshold=2.0)
+    outcome = train(replace(recipe, training=training, stage=[]), small, tmp_path / "out")
+    assert (outcome.steps, outcome.planned, outcome.stopped) == (2, 20, "")
+
+
+def test_adapter_pca_and_lora_leave_a_plain_model(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = replace(staged("training.steps=3"), stage=[])
+    model = replace(recipe.model, adapter=Adapter([24]), pca=0.9, lora=Lora(rank=2))
+    outcome = train(replace(recipe, model=model), small, tmp_path / "out")
+    assert outcome.model is not None
+    made = loaded(outcome.model)
+    assert not any("lora" in name for name in made.state_dict())
+    assert len([module for module in made if isinstance(module, Dense)]) == 2
+    assert made.encode(["서울"]).shape[1] < 24
+    assert read_log(tmp_path / "out" / "log.jsonl").evaluations[-1].figures == outcome.after
+
+
+def test_naru_mini_in_small(mini: Recipe, data: Path, tmp_path: Path) -> None:
+    outcome = train(mini, data, tmp_path / "out")
+    assert outcome.steps == 6
+    keys = {"places_cosine_ndcg@10", "sts_spearman_cosine"}
+    assert keys <= set(outcome.before) & set(outcome.after)
+    model = loaded(tmp_path / "out" / "model")
+    assert model.max_seq_length == 48
+    assert model.tokenizer.tokenize("도서관") != ["[UNK]"]
+    again = train(mini, data, tmp_path / "out", Options(resume=True))
+    assert again.after == outcome.after
+
+
+def test_bad_rows_stop_a_run_or_are_left_out(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(small, root)
+    with (root / "pairs.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"query": "빈 답", "document": " "}\n')
+    recipe = replace(staged("training.steps=2"), stage=[])
+    with pytest.raises(NaruError, match="--skip-bad-rows"):
+        train(recipe, root, tmp_path / "out")
+    assert not (tmp_path / "out" / "recipe.toml").exists()
+    train(recipe, root, tmp_path / "out", Options(skip_bad_rows=True))
+    assert "빈 답" in (tmp_path / "out" / "rejects.jsonl").read_text()
+
+
+def test_a_loss_that_does_not_fit_is_refused_by_line_before_the_model_is_loaded(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = staged('data.graded.loss="softmax"', "model.base=no-such-model")
+    with pytest.raises(NaruError, match=r"'softmax' does not fit scored-pairs\. Fitting: cosent"):
+        train(recipe, small, tmp_path / "out")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = replace(
+        staged("training.learning_rate=1e30", "training.clip=1e30", "training.warmup=0"), stage=[]
+    )
+    with pytest.raises(NaruError, match="The loss is nan at step"):
+        train(recipe, small, tmp_path / "out")
+
+
+def made(model: SentenceTransformer, training: Training, folder: Path, loss: Any = None) -> Trainer:
+    """A trainer over the pairs of `small`."""
+    root = folder.parent
+    source = Source("pairs", "pairs.jsonl")
+    rows = read(source, root, 0)
+    return Trainer(
+        model=model,
+        args=arguments(training, folder, 1, {}, "test", evaluates=False),
+        supply=Supply([rows], [1.0], [None], training.sampler, [1]),
+        losses=[loss or loss_for(source, rows, model)],
+        collate=collate([source], {"pairs": rows}, model, 16, 32),
+        evaluator=None,
+        callbacks=[],
+        training=training,
+        say=print,
+    )
+
+
+class Narrow(nn.Module):
+    """A loss that runs out of memory, as CUDA does, on more rows than fit."""
+
+    def __init__(self, loss: nn.Module, room: int) -> None:
+        super().__init__()
+        self.loss, self.room = loss, room
+        self.sizes: list[int] = []
+
+    def forward(
+        self, features: list[Mapping[str, torch.Tensor]], labels: torch.Tensor | None
+    ) -> torch.Tensor:
+        self.sizes.append(len(features[0]["input_ids"]))
+        if self.sizes[-1] > self.room and len(self.sizes) > 2:  # not at once: the weights have moved by then
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        loss: torch.Tensor = self.loss(features, labels)
+        return loss
+
+
+def test_a_batch_too_large_begins_again_at_half_the_size(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(small, tmp_path / "data")
+    training = Training(steps=3, batch_size=16, auto_batch_size=True, save="steps", save_steps=1, log_steps=1)
+    ends = []
+    for room, batch_size in ((5, 16), (99, 4)):
+        model = loaded(Path(staged().model.base)).eval()
+        folder = tmp_path / "data" / f"run-{room}"
+        source = Source("pairs", "pairs.jsonl")
+        loss = Narrow(loss_for(source, read(source, tmp_path / "data", 0), model), room)
+        trainer = made(model, replace(training, batch_size=batch_size), folder, loss)
+        trainer.train()
+        assert loss.sizes[-3:] == [4, 4, 4]
+        assert max(checkpoints.steps(folder)) == 3
+        ends.append(model.state_dict())
+    assert "begins again with batches of 8" in capsys.readouterr().out
+    for name, tensor in ends[0].items():  # nothing of the failed attempts is left
+        torch.testing.assert_close(tensor, ends[1][name], rtol=0, atol=1e-6, msg=name)
+
+
+def test_checkpointed_gradients_are_the_same(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    shutil.copytree(small, tmp_path / "data")
+    ends = []
+    for thrifty in (False, True):
+        model = loaded(Path(staged().model.base))
+        training = Training(steps=2, batch_size=8, gradient_checkpointing=thrifty, save="no")
+        made(model, training, tmp_path / "data" / f"run-{thrifty}").train()
+        ends.append(model.state_dict())
+    for name, tensor in ends[0].items():
+        torch.testing.assert_close(ends[1][name], tensor, msg=name)
+
+
+def test_layers_learn_at_their_own_rates(small: Path, staged: Callable[..., Recipe], tmp_path: Path) -> None:
+    shutil.copytree(small, tmp_path / "data")
+    model = loaded(Path(staged().model.base))
+    model.insert(2, Dense(32, 8))
+    training = Training(steps=2, batch_size=8, learning_rate=1e-5, embedding_learning_rate=1e-2, save="no")
+    layers = rates(model, Model("x", adapter=Adapter([8], learning_rate=1e-3)), training)
+    trainer = made(model, training, tmp_path / "data" / "run")
+    trainer.args.learning_rate_mapping = layers
+    trainer.create_optimizer()
+    optimizer: Any = trainer.optimizer
+    rate = {id(tensor): group["lr"] for group in optimizer.param_groups for tensor in group["params"]}
+    found = {name: rate[id(tensor)] for name, tensor in model.named_parameters()}
+    assert found.pop("0.model.embeddings.word_embeddings.weight") == 1e-2
+    assert found.pop("2.linear.weight") == found.pop("2.linear.bias") == 1e-3
+    assert set(found.values()) == {1e-5}
+
+
+def test_the_gradients_of_a_head_do_not_add_up(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    """The stock trainer clears only the model's; a head's would add up over all steps."""
+    shutil.copytree(small, tmp_path / "data")
+    model = loaded(Path(staged().model.base))
+    training = Training(steps=3, batch_size=8, save="no", clip=1e9)
+    source = Source("classed", "classed.jsonl", shape="classed-pairs")
+    rows = read(source, tmp_path / "data", 0)
+    loss: Any = loss_for(source, rows, model)
+    before = {name: tensor.clone() for name, tensor in checkpoints.parameters(loss, model)}
+    trainer = Trainer(
+        model=model,
+        args=arguments(training, tmp_path / "data" / "run", 1, {}, "test", evaluates=False),
+        supply=Supply([rows], [1.0], [None], "plain", [1]),
+        losses=[loss],
+        collate=collate([source], {"classed": rows}, model, 16, 16),
+        evaluator=None,
+        callbacks=[],
+        training=training,
+        say=print,
+    )
+    trainer.train()
+    for name, tensor in checkpoints.parameters(loss, model):
+        assert tensor.grad is None
+        assert not torch.equal(tensor, before[name])
+
+
+def test_the_trainer_gets_every_number_of_the_recipe(tmp_path: Path) -> None:
+    training = Training(
+        epochs=3, batch_size=12, accumulate=2, learning_rate=3e-5, scheduler="cosine", warmup=0.2, weight_decay=0.05,
+        clip=0.5, optimizer="adamw_torch", evaluate="steps", evaluate_steps=7, save="steps", save_steps=14, log_steps=3,
+        evaluation_accumulation=4,
+    )  # fmt: skip
+    args = arguments(training, tmp_path / "checkpoints" / "1-x", 9, {}, "name", evaluates=True)
+    assert (args.num_train_epochs, args.max_steps, args.per_device_train_batch_size) == (3, -1, 12)
+    assert (args.gradient_accumulation_steps, args.learning_rate, str(args.lr_scheduler_type.value)) == (
+        2,
+        3e-5,
+        "cosine",
+    )
+    assert (args.warmup_ratio, args.warmup_steps, args.weight_decay, args.max_grad_norm) == (
+        0.2,
+        0,
+        0.05,
+        0.5,
+    )
+    assert (str(args.optim.value), args.eval_steps, args.save_steps, args.logging_steps) == (
+        "adamw_torch",
+        7,
+        14,
+        3,
+    )
+    assert (args.eval_accumulation_steps, args.seed, args.report_to) == (4, 9, [])
+    steps = arguments(
+        replace(training, steps=5, warmup=360), tmp_path / "a" / "b", 9, {}, "name", evaluates=False
+    )
+    assert (steps.max_steps, steps.warmup_steps, str(steps.eval_strategy.value)) == (5, 360, "no")
+
+
+def test_what_this_machine_does_not_have_is_said(tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        with pytest.raises(NaruError, match='precision is "fp16", which a CPU does not compute'):
+            chosen_precision(Training(precision="fp16"))
+        assert chosen_precision(Training()) == "fp32"
+    assert chosen_precision(Training(precision="bf16")) == "bf16"
+    with pytest.raises(
+        NaruError, match="'no_such_reporter', which is not installed: pip install no_such_reporter"
+    ):
+        arguments(Training(report_to=["no_such_reporter"]), tmp_path / "a" / "b", 1, {}, "n", evaluates=False)
+
+
+def test_training_reads_texts_as_the_model_will(make_model: Callable[..., Path], small: Path) -> None:
+    model = SentenceTransformer(
+        str(make_model()),
+        device="cpu",
+        prompts={"query": "질문: ", "document": "문서: "},
+        default_prompt_name="query",
+    ).eval()
+    sources = [Source("pairs", "pairs.jsonl"), Source("graded", "graded.jsonl")]
+    rows = {source.name: read(source, small, 0) for source in sources}
+    batches = collate(sources, rows, model, None, None)
+    for number, (source, encoders) in enumerate(
+        zip(sources, [(model.encode_query, model.encode_document), (model.encode, model.encode)], strict=True)
+    ):
+        dataset = rows[source.name].dataset
+        batch = batches([{**dataset[at], "dataset_name": str(number)} for at in range(4)])
+        for at, (column, encode) in enumerate(zip(dataset.column_names[:2], encoders, strict=True)):
+            prefix = f"{at}_{column}_"
+            features = {
+                key.removeprefix(prefix): value for key, value in batch.items() if key.startswith(prefix)
+            }
+            with torch.no_grad():
+                vectors = model(features)["sentence_embedding"].numpy()
+            np.testing.assert_allclose(vectors, encode(dataset[:4][column]), atol=1e-5)
+
+
+def test_prompts_that_pooling_leaves_out_are_left_out_in_training(
+    make_model: Callable[..., Path], small: Path
+) -> None:
+    model = SentenceTransformer(
+        str(make_model()), device="cpu", prompts={"query": "질문: ", "document": ""}
+    ).eval()
+    pooling: Any = model[1]
+    pooling.include_prompt = False
+    source = Source("pairs", "pairs.jsonl")
+    rows = read(source, small, 0)
+    batch = collate([source], {"pairs": rows}, model, None, None)(
+        [{**rows.dataset[at], "dataset_name": "0"} for at in range(4)]
+    )
+    features = {
+        key.removeprefix("0_query_"): value for key, value in batch.items() if key.startswith("0_query_")
+    }
+    with torch.no_grad():
+        vectors = model(features)["sentence_embedding"].numpy()
+    np.testing.assert_allclose(vectors, model.encode_query(rows.dataset[:4]["query"]), atol=1e-5)

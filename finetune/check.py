@@ -1,0 +1,211 @@
+"""Training data checked before any training: what cannot be trained on, what leaks, what is out of balance."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from finetune.data import Rows
+from finetune.held import Held, same
+from finetune.shapes import Shape
+from finetune.values import UNREADABLE
+from naru.report import publish
+
+SHOWN = 5  # places of a finding that are named
+CHUNK = 4096
+CLASSES_APART = 10  # times as many rows of the largest class as of the smallest
+SOURCES_APART = 20  # times as many rows of the largest data set as of the smallest
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about rows of one data set. `bad` rows cannot be trained on; others are only worth knowing."""
+
+    data: str
+    what: str
+    rows: Sequence[int]
+    places: Sequence[str]  # of the first few
+    bad: bool
+    made: bool  # the rows are weak pairs, made by rule: they are left out without a word from the user
+
+    def said(self) -> str:
+        """ "faq.csv:3, faq.csv:9 (2 rows): document is empty"."""
+        if not self.rows:
+            return f"{self.data}: {self.what}"
+        more = ", ..." if len(self.rows) > len(self.places) else ""
+        count = "1 row" if len(self.rows) == 1 else f"{len(self.rows):,} rows"
+        return f"{', '.join(self.places)}{more} ({count}): {self.what}"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was found; `rows` are the data sets it was found in, by name."""
+
+    found: Sequence[Finding]
+    rows: Mapping[str, Rows]
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Bad rows in what people wrote."""
+        return [finding for finding in self.found if finding.bad and not finding.made]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        return [finding for finding in self.found if not finding.bad]
+
+    def table(self) -> Table:
+        """For the terminal: one line a finding."""
+        table = Table("data", "found", "rows", "where", title="Checked before training")
+        for one in self.found:
+            what = one.what if one.bad else f"{one.what} (only a remark)"
+            table.add_row(one.data, what, f"{len(one.rows):,}" if one.rows else "", "\n".join(one.places))
+        return table
+
+    def without_bad(self, rows: Rows) -> Rows:
+        """The rows that can be trained on; the notes of weak pairs say how many were left out."""
+        bad = self._bad(rows.name)
+        if not bad:
+            return rows
+        kept = rows.take([row for row in range(len(rows)) if row not in bad])
+        return replace(kept, notes=[*rows.notes, f"{len(bad):,} rows left out"])
+
+    def write_rejects(self, path: Path) -> None:
+        """One JSON object a bad row that people wrote: place, reason, row."""
+        lines = [
+            json.dumps(
+                {
+                    "place": rows.places[row],
+                    "reason": "; ".join(reasons),
+                    "row": {key: _plain(value) for key, value in rows.dataset[row].items()},
+                },
+                ensure_ascii=False,
+            )
+            for name, rows in self.rows.items()
+            if not rows.made
+            for row, reasons in sorted(self._bad(name).items())
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        publish(path, "".join(line + "\n" for line in lines))
+
+    def _bad(self, name: str) -> dict[int, list[str]]:
+        reasons: dict[int, list[str]] = {}
+        for finding in self.found:
+            if finding.bad and finding.data == name:
+                for row in finding.rows:
+                    reasons.setdefault(row, []).append(finding.what)
+        return reasons
+
+
+def check(training: Sequence[Rows], held: Sequence[Held]) -> Findings:
+    """Look at every row: empty texts, an anchor that is its own positive, negatives that are positives of the same
+    query, scores and labels that are none, rows that are evaluated on, duplicates; then the balance of classes and of
+    data sets. Texts are compared without regard to case and blanks."""
+    questions = {text: one.name for one in held for text in one.questions()}
+    pairs = {pair: one.name for one in held for pair in one.pairs()}
+    found: list[Finding] = []
+    for rows in training:
+        bad: dict[str, list[int]] = {}
+        remarks: dict[str, list[int]] = {}
+        positives = _positives(rows)
+        seen: set[int] = set()
+        for number, row in _each(rows):
+            for what in _wrong(rows, row, positives, questions, pairs):
+                bad.setdefault(what, []).append(number)
+            digest = hash(tuple(row.values()))
+            if digest in seen and not rows.made:
+                remarks.setdefault("the same row as an earlier one", []).append(number)
+            seen.add(digest)
+        for what, numbers in bad.items():
+            found.append(_finding(rows, what, numbers, bad=True))
+        for what, numbers in remarks.items():
+            found.append(_finding(rows, what, numbers, bad=False))
+        found += _classes(rows)
+    return Findings([*found, *_sources(training)], {rows.name: rows for rows in training})
+
+
+def _wrong(
+    rows: Rows,
+    row: Mapping[str, Any],
+    positives: Mapping[str, set[str]],
+    questions: Mapping[str, str],
+    pairs: Mapping[tuple[str, str], str],
+) -> Iterator[str]:
+    texts = {name: row[name] for name in rows.texts()}
+    first, *others = texts
+    for name, text in texts.items():
+        if not text:
+            yield f"{name} is empty"
+    if rows.shape in (Shape.PAIRS, Shape.TRIPLETS):
+        query, document = same(texts["query"]), same(texts["document"])
+        if query and query == document:
+            yield "query and document are the same text"
+        for name in others[1:]:
+            if texts[name] and same(texts[name]) in positives[query]:
+                yield f"{name} is a positive of the same query"
+    if rows.shape is Shape.SCORED and not 0 <= row["score"] <= 1:
+        yield "score is no number" if math.isnan(row["score"]) else "score is out of range"
+    if row.get("label") == UNREADABLE:
+        yield "label is none of 0 and 1" if rows.shape is Shape.LABELLED else "label is empty"
+    if rows.shape in (Shape.SCORED, Shape.LABELLED, Shape.CLASSED_PAIRS):
+        pair = (same(texts[first]), same(texts[others[0]]))
+        where = pairs.get(pair) or pairs.get(pair[::-1])
+        if where:
+            yield f"the pair is evaluated on: it is in {where!r}"
+    elif texts[first] and (where := questions.get(same(texts[first]))):
+        yield f"{first} is evaluated on: it is in {where!r}"
+
+
+def _positives(rows: Rows) -> dict[str, set[str]]:
+    """Query -> its documents, over all rows; only where there are negatives to compare."""
+    made: dict[str, set[str]] = {}
+    if rows.shape is Shape.TRIPLETS:
+        for _, row in _each(rows):
+            made.setdefault(same(row["query"]), set()).add(same(row["document"]))
+    return made
+
+
+def _each(rows: Rows) -> Iterator[tuple[int, dict[str, Any]]]:
+    number = 0
+    for batch in rows.dataset.with_format("arrow").iter(CHUNK):
+        for row in batch.to_pylist():
+            yield number, row
+            number += 1
+
+
+def _finding(rows: Rows, what: str, numbers: list[int], bad: bool) -> Finding:
+    places = [rows.places[number] for number in numbers[:SHOWN]]
+    return Finding(rows.name, what, numbers, places, bad, rows.made)
+
+
+def _classes(rows: Rows) -> Iterator[Finding]:
+    if "label" not in rows.dataset.column_names:
+        return
+    counts = Counter(np.asarray(rows.dataset.with_format("numpy")["label"][:]).tolist())
+    counts.pop(UNREADABLE, None)
+    names = rows.classes or ("0", "1")
+    (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
+    if many >= CLASSES_APART * few or len(counts) < 2:
+        what = f"classes are out of balance: {many:,} rows of {names[most]!r}, {few:,} of {names[least]!r}"
+        yield Finding(
+            rows.name, what if len(counts) > 1 else f"only one class: {names[most]!r}", [], [], False, False
+        )
+
+
+def _sources(training: Sequence[Rows]) -> Iterator[Finding]:
+    ordered = sorted(training, key=len)
+    if ordered and len(ordered[-1]) >= SOURCES_APART * max(1, len(ordered[0])):
+        small, large = ordered[0], ordered[-1]
+        what = f"{len(small):,} rows against {len(large):,} of {large.name!r}: weights decide how often each is seen"
+        yield Finding(small.name, what, [], [], False, False)
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value

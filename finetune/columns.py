@@ -1,0 +1,96 @@
+"""From the names of a file's columns to the shape of its rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from finetune.shapes import Shape
+from finetune.typed import meant
+from naru.errors import NaruError
+
+# Our column -> the names that the field uses for it, the surest first.
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "query": ("query", "question", "anchor", "sentence1", "sentence_1", "premise", "question1", "text1", "text_1"),
+    "document": (
+        "document", "positive", "passage", "answer", "context", "sentence2", "sentence_2", "hypothesis", "question2",
+        "text2", "text_2", "positives", "documents", "positive_passages", "pos",
+    ),
+    "negatives": ("negatives", "hard_negatives", "negative_passages", "neg"),
+    "score": ("score", "similarity", "similarity_score", "sim", "labels.label", "labels.real-label"),
+    "label": ("label", "class", "category", "gold_label", "intent"),
+    "sentence": ("sentence", "text", "utterance"),
+    "source": ("source", "src", "en", "english"),
+    "target": ("target", "tgt", "ko", "korean"),
+}  # fmt: skip
+NEGATIVE = re.compile(r"(?:hard_)?neg(?:ative)?(?:_?(\d+))?")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which of the file's columns each of ours is read from; `negatives` are single columns, in their order."""
+
+    of: Mapping[str, str]
+    negatives: tuple[str, ...] = ()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.of
+
+
+def recognised(names: Iterable[str], given: Mapping[str, str] | None, place: str) -> Columns:
+    """Our columns among the file's. `given` says some of them, ours -> the file's, and wins.
+
+    Raises NaruError for a given name that the file does not have or that is none of ours.
+    """
+    there = list(names)
+    by_lower = {name.lower().strip(): name for name in reversed(there)}
+    found: dict[str, str] = {}
+    negatives: dict[int, str] = {}
+    for ours, theirs in (given or {}).items():
+        if theirs not in there:
+            raise NaruError(f"{place}: no column {theirs!r} (named for {ours}). {meant(theirs, there)}")
+        name = {"sentence1": "query", "sentence2": "document"}.get(ours, ours)
+        if match := NEGATIVE.fullmatch(name):
+            negatives[int(match[1] or 1)] = theirs
+        elif name in SYNONYMS:
+            found[name] = theirs
+        else:
+            known = [*SYNONYMS, "sentence1", "sentence2", "negative", "negative_2"]
+            raise NaruError(f"{place}: columns names {ours!r}, none of ours. {meant(ours, known)}")
+    taken = {*found.values(), *negatives.values()}
+    for ours, theirs_names in SYNONYMS.items():
+        if ours not in found:
+            for synonym in theirs_names:
+                if synonym in by_lower and by_lower[synonym] not in taken:
+                    found[ours] = by_lower[synonym]
+                    taken.add(by_lower[synonym])
+                    break
+    if not negatives and "negatives" not in found:
+        for lower, name in by_lower.items():
+            if (match := NEGATIVE.fullmatch(lower)) and name not in taken:
+                negatives[int(match[1] or 1)] = name
+    return Columns(found, tuple(negatives[number] for number in sorted(negatives)))
+
+
+def shape_of(columns: Columns, names: Iterable[str], graded: bool | None, place: str) -> Shape:
+    """The shape of rows with these columns. `graded` says of a label column that its values are numbers between
+    classes (True), 0 and 1 (False), or names (None). NaruError, with the columns seen, where none fits."""
+    pair = "query" in columns and "document" in columns
+    if pair and (columns.negatives or "negatives" in columns):
+        return Shape.TRIPLETS
+    if pair and "score" in columns:
+        return Shape.SCORED
+    if pair and "label" in columns:
+        return Shape.SCORED if graded else Shape.LABELLED if graded is False else Shape.CLASSED_PAIRS
+    if pair:
+        return Shape.PAIRS
+    if "source" in columns and "target" in columns:
+        return Shape.PARALLEL
+    if "sentence" in columns:
+        return Shape.CLASSED if "label" in columns else Shape.SENTENCES
+    raise NaruError(
+        f"{place}: its columns are {', '.join(map(repr, names))}; no shape of training data is recognised. Expected "
+        "query and document (and negative, score or label), source and target, or sentence (and label); say which is "
+        'which with columns = {query = "…", document = "…"}.'
+    )

@@ -1,0 +1,148 @@
+"""Distillation from a teacher, and the frozen models that some losses ask.
+
+The vectors of a teacher are computed once, before training, into an Arrow file beside the run: memory holds none of
+them but a batch's, a second epoch and a resumed run cost nothing, and the teacher reads the text itself rather than
+what is left of it in the student's tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset, Features, Sequence, Value, concatenate_datasets
+from sentence_transformers import SentenceTransformer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from finetune.data import Rows
+from finetune.model import open_model
+from finetune.recipe import Model
+from finetune.variants import padded
+from naru.errors import NaruError
+
+ROWS = 1024  # rows encoded, and held in memory, at once
+
+
+class Distillation(nn.Module):
+    """The mean squared error between the student's vectors and the teacher's (Reimers and Gurevych 2020).
+
+    Rows are (text, vector) or (source, target, vector): the vector is the teacher's of the text, or of the source, and
+    both source and target are to have it. `unit` compares with the teacher's vectors at length 1, for a student whose
+    vectors are; a student cut short by Matryoshka is compared with as many of the teacher's first dimensions.
+    `projection` is a linear layer, trained with the student and left behind, to the teacher's dimension.
+
+    Raises NaruError where the dimensions differ and there is no projection.
+    """
+
+    def __init__(
+        self, model: SentenceTransformer, teacher: int, unit: bool, projection: bool = False
+    ) -> None:
+        super().__init__()
+        width = model.get_embedding_dimension()
+        if width is None:
+            raise NaruError("Distillation: the model does not say its embedding dimension.")
+        if width != teacher and not projection:
+            raise NaruError(
+                f"Distillation: the student has {width} dimensions, the teacher {teacher}. Give the student as many "
+                f"([model.adapter] dimensions = [{teacher}]), or the loss a layer between (projection = true)."
+            )
+        self.model = model
+        self.width = width
+        self.unit = unit
+        self.projection = nn.Linear(width, teacher, device=model.device) if projection else None
+
+    def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        """The loss of a batch: token tensors of one or two columns, teacher vectors [n, teacher] -> scalar."""
+        embeddings = [self.model(features)["sentence_embedding"] for features in sentence_features]
+        return self.compute_loss_from_embeddings(embeddings, labels)
+
+    def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:
+        """The loss of one or two lists of vectors [n, dim] and the teacher's [n, teacher] -> scalar."""
+        errors = []
+        for vectors in embeddings:
+            given = vectors.float()
+            if self.projection is not None:
+                given = self.projection(padded(given, self.width))
+            wanted = labels.to(given)[:, : given.shape[1]]
+            if self.unit:
+                wanted = functional.normalize(wanted, dim=1)
+            errors.append(functional.mse_loss(given, wanted))
+        return torch.stack(errors).mean()
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """The parameters, for the model card that sentence-transformers writes."""
+        return {"unit": self.unit, "projection": self.projection is not None}
+
+
+def opened(base: str, root: Path, device: torch.device) -> SentenceTransformer:
+    """A teacher or a guide by its name, as in [model] base: frozen, on the device of the student."""
+    model: SentenceTransformer = open_model(Model(base=base), root, seed=0)
+    model.to(device).eval().requires_grad_(False)
+    return model
+
+
+class Guide:
+    """A guide as the losses of sentence-transformers call it, and no part of them: neither optimized nor saved.
+
+    It gives back tensors only: their cached loss chokes on the name of the modality among them (5.7).
+    """
+
+    def __init__(self, model: SentenceTransformer) -> None:
+        self.model = model
+        self.device = model.device
+
+    def preprocess(self, texts: list[Any]) -> dict[str, Tensor]:
+        return {
+            name: value for name, value in self.model.preprocess(texts).items() if isinstance(value, Tensor)
+        }
+
+    def __call__(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        embedded: dict[str, Tensor] = self.model(features)
+        return embedded
+
+
+def with_vectors(rows: Rows, base: str, root: Path, device: torch.device, folder: Path) -> Rows:
+    """The rows with a column `label`: the vector [dim] that the teacher gives the first text of each.
+
+    They lie in `folder`, one file for these texts and this teacher; one that is there already is read.
+    """
+    texts = rows.dataset.select_columns(rows.dataset.column_names[:1])
+    name = _digest(texts, base)
+    file = folder / f"{name}.arrow"
+    folder.mkdir(parents=True, exist_ok=True)
+    if file.exists():
+        vectors = Dataset.from_file(str(file))
+    else:
+        teacher = opened(base, root, device)
+        (column,) = texts.column_names
+
+        def encode(batch: dict[str, list[str]]) -> dict[str, Any]:
+            return {"label": teacher.encode(batch[column], show_progress_bar=False)}
+
+        vectors = texts.map(
+            encode,
+            batched=True,
+            batch_size=ROWS,
+            writer_batch_size=ROWS,
+            remove_columns=[column],
+            features=Features(
+                {"label": Sequence(Value("float32"), length=teacher.get_embedding_dimension())}
+            ),
+            cache_file_name=str(file),
+            new_fingerprint=name,
+            desc="teacher",
+        )
+    return replace(rows, dataset=concatenate_datasets([rows.dataset, vectors], axis=1))
+
+
+def _digest(texts: Dataset, base: str) -> str:
+    digest = hashlib.sha256(base.encode())
+    for start in range(0, len(texts), ROWS):
+        for text in texts[start : start + ROWS][texts.column_names[0]]:
+            digest.update(b"\0" + text.encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,214 @@
+"""Held-out data: what a run is measured on, before, while and after it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from finetune.data import Rows, clean, read
+from finetune.recipe import Evaluation, Source
+from finetune.records import judgements, records, source_of, texts
+from finetune.shapes import (
+    Candidates,
+    Data,
+    LabelledPairs,
+    Pairs,
+    Parallel,
+    Paraphrases,
+    Reranking,
+    Retrieval,
+    ScoredPairs,
+    Shape,
+    TeacherVectors,
+    Triplets,
+)
+from naru.errors import NaruError
+from naru.lines import numbered
+
+MEANT = {
+    "entailment": 1,
+    "contradiction": 0,
+}  # of inference classes, which say whether two texts mean the same
+
+
+@dataclass(frozen=True)
+class Held:
+    """A held-out set by its name in figures."""
+
+    name: str
+    data: Data
+
+    def questions(self) -> Iterator[str]:
+        """Texts that are asked with, as `same` compares them: training on them is a leak."""
+        match self.data:
+            case Triplets() | Pairs():
+                asked = self.data.anchors
+            case Retrieval():
+                asked = [self.data.queries[query] for query in self.data.relevant()]
+            case Reranking():
+                asked = [row.query for row in self.data.rows]
+            case Parallel():
+                asked = self.data.source
+            case Paraphrases():
+                asked = list(self.data.texts.values())
+            case ScoredPairs() | LabelledPairs() | TeacherVectors():
+                asked = []
+        return map(same, asked)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Pairs that are judged: training on them is a leak."""
+        match self.data:
+            case ScoredPairs() | LabelledPairs():
+                return ((same(a), same(b)) for a, b in zip(self.data.first, self.data.second, strict=True))
+            case _:
+                return iter(())
+
+
+def same(text: str) -> str:
+    """What two texts have in common that are the same but for case and blanks."""
+    return " ".join(text.casefold().split())
+
+
+def open_held(evaluation: Evaluation, root: Path) -> Held:
+    """The held-out data of a recipe: a BEIR folder, two files of parallel lines "a.txt,b.txt", or any training format.
+
+    Raises NaruError for what cannot be read or not be evaluated.
+    """
+    assert evaluation.path is not None, "filled() gives every evaluation its path"
+    path = root / evaluation.path
+    if (path / "qrels").is_dir():
+        return Held(evaluation.name, _retrieval(evaluation, path))
+    if "," in evaluation.path and not path.exists():
+        return Held(evaluation.name, _parallel(evaluation.path.split(","), root))
+    if evaluation.shape == Shape.RERANKING:
+        return Held(evaluation.name, _reranking(evaluation, root))
+    shape = (
+        {Shape.PARAPHRASES: Shape.CLASSED}.get(Shape(evaluation.shape), evaluation.shape)
+        if evaluation.shape
+        else None
+    )
+    source = Source(
+        evaluation.name,
+        evaluation.path,
+        split=evaluation.split,
+        shape=str(shape) if shape else None,
+        columns=evaluation.columns,
+        score_range=evaluation.score_range,
+    )
+    rows = read(source, root, seed=0)
+    if evaluation.queries is not None and len(rows) > evaluation.queries:
+        rows = rows.take(np.linspace(0, len(rows) - 1, evaluation.queries).astype(np.int64))
+    made = held_from(rows)
+    if made is None:
+        raise NaruError(
+            f"Evaluation {evaluation.name!r}: {rows.shape} cannot be evaluated; expected retrieval, pairs, triplets, "
+            "scored or labelled pairs, parallel texts, or sentences with a class."
+        )
+    return made
+
+
+def held_from(rows: Rows) -> Held | None:
+    """Rows of training data as held-out data; None for shapes without a measure (plain sentences, classes of pairs
+    other than inference).
+
+    NaruError for rows that cannot be measured, such as pairs of one label.
+    """
+    column = {name: rows.dataset[name][:] for name in rows.dataset.column_names}
+    data: Data
+    try:
+        match rows.shape:
+            case Shape.PAIRS:
+                data = Pairs(column["query"], column["document"])
+            case Shape.TRIPLETS:
+                data = Triplets(column["query"], column["document"], column["negative"])
+            case Shape.SCORED:
+                data = ScoredPairs(column["sentence1"], column["sentence2"], column["score"])
+            case Shape.LABELLED:
+                data = LabelledPairs(column["sentence1"], column["sentence2"], column["label"])
+            case Shape.CLASSED_PAIRS:
+                meant = [MEANT.get(name.lower()) for name in rows.classes]
+                if set(meant) < {0, 1}:
+                    return None
+                kept = [at for at, label in enumerate(column["label"]) if meant[label] is not None]
+                data = LabelledPairs(
+                    [column["sentence1"][at] for at in kept],
+                    [column["sentence2"][at] for at in kept],
+                    [meant[column["label"][at]] or 0 for at in kept],
+                )
+            case Shape.CLASSED:
+                texts_by_id = {str(at): text for at, text in enumerate(column["sentence"])}
+                groups: dict[int, list[str]] = {}
+                for at, label in enumerate(column["label"]):
+                    groups.setdefault(label, []).append(str(at))
+                data = Paraphrases(texts_by_id, list(groups.values()))
+            case Shape.PARALLEL:
+                data = Parallel(column["source"], column["target"])
+            case _:
+                return None
+    except NaruError as error:
+        raise NaruError(
+            f"Held-out data {rows.name!r}: {error} Give other [[evaluation]] data, or held_out = 0."
+        ) from error
+    return Held(rows.name, data)
+
+
+def _retrieval(evaluation: Evaluation, folder: Path) -> Retrieval:
+    """At most `queries` of a split, spread evenly, over their relevant passages and the first others up to `passages`."""
+    judged: dict[str, dict[str, int]] = {}
+    for _, query, document, grade in judgements(folder, evaluation.split):
+        if grade > 0:
+            judged.setdefault(query, {})[document] = grade
+    stride = max(1, len(judged) // evaluation.queries) if evaluation.queries else 1
+    chosen = {query: judged[query] for query in list(judged)[::stride][: evaluation.queries]}
+    needed = {document for documents in chosen.values() for document in documents}
+    room = evaluation.passages - len(needed) if evaluation.passages else None
+    corpus: dict[str, str] = {}
+    for name, text in texts(folder, "corpus").items():
+        if name in needed or room is None or room > 0:
+            room = room if room is None or name in needed else room - 1
+            corpus[name] = clean(text)
+    queries = {name: clean(text) for name, text in texts(folder, "queries").items() if name in chosen}
+    return Retrieval(queries, corpus, chosen)
+
+
+def _parallel(parts: list[str], root: Path) -> Parallel:
+    if len(parts) != 2:
+        raise NaruError(f"{','.join(parts)}: expected two files of parallel lines: a.txt,b.txt.")
+    sides = [[clean(line) for _, line in numbered(root / part)] for part in parts]
+    if len(sides[0]) != len(sides[1]):
+        raise NaruError(
+            f"{parts[0]} has {len(sides[0]):,} lines, {parts[1]} has {len(sides[1]):,}: expected as many in both."
+        )
+    both = [(a, b) for a, b in zip(*sides, strict=True) if a and b]
+    return Parallel([a for a, _ in both], [b for _, b in both])
+
+
+def _reranking(evaluation: Evaluation, root: Path) -> Reranking:
+    """Records with query, positives[] and negatives[]."""
+    location = evaluation.path or ""
+    names = {"query": "query", "positives": "positives", "negatives": "negatives"} | (
+        evaluation.columns or {}
+    )
+    rows = []
+    for line, record in records(location, root, evaluation.split):
+        listed = {ours: record.get(theirs) for ours, theirs in names.items()}
+        if (
+            not listed["query"]
+            or not isinstance(listed["positives"], list)
+            or not isinstance(listed["negatives"], list)
+        ):
+            raise NaruError(
+                f"{source_of(location, root, evaluation.split)}:{line}: reranking wants query, positives (a list) and "
+                f"negatives (a list); got {', '.join(record)}."
+            )
+        rows.append(
+            Candidates(
+                clean(listed["query"]),
+                [clean(text) for text in listed["positives"]],
+                [clean(text) for text in listed["negatives"]],
+            )
+        )
+    return Reranking(rows)

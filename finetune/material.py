@@ -1,0 +1,125 @@
+"""What a run trains and measures on: read, held out, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune import fitting
+from finetune.agreement import rows_of
+from finetune.batches import lengths
+from finetune.card import sha256
+from finetune.check import Findings, check
+from finetune.data import Rows, held_out, read
+from finetune.held import Held, held_from, open_held
+from finetune.recipe import Recipe
+from naru.errors import NaruError
+
+
+@dataclass(frozen=True)
+class Material:
+    """Training rows by the name of their data, the held-out sets, and what checking them found."""
+
+    rows: Mapping[str, Rows]
+    held: Sequence[Held]
+    findings: Findings
+
+    def table(self, recipe: Recipe) -> list[dict[str, Any]]:
+        """For the report and the log: a row a data set."""
+        return [
+            {
+                "name": source.name,
+                "shape": str(self.rows[source.name].shape),
+                "rows": len(self.rows[source.name].dataset),
+                "loss": fitting.chosen(source, self.rows[source.name].shape),
+                "weight": source.weight,
+                "notes": "; ".join(self.rows[source.name].notes),
+            }
+            for source in recipe.data
+        ]
+
+
+def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Material:
+    """Read all data of a recipe and check it before any model is loaded.
+
+    Without [[evaluation]] a share of each data set's queries is held out. Bad rows go to `rejects` with
+    `skip_bad_rows`; else they are a NaruError, with the table of findings.
+    """
+    rows = {source.name: read(source, root, recipe.seed) for source in recipe.data}
+    fitting.check_fits(recipe, {name: of.shape for name, of in rows.items()})
+    held = [open_held(evaluation, root) for evaluation in recipe.evaluation]
+    if not held and recipe.held_out:
+        for name, of in rows.items():
+            rows[name], apart = held_out(of, recipe.held_out, recipe.seed)
+            if (one := held_from(apart)) is not None:
+                held.append(one)
+    findings = check(list(rows.values()), held)
+    if findings.errors and not skip_bad_rows:
+        raise BadRowsError(findings, rejects)
+    if findings.errors:
+        findings.write_rejects(rejects)
+    rows = {name: findings.without_bad(of) for name, of in rows.items()}
+    for name, of in rows.items():
+        if not len(of.dataset):
+            reasons = {one.what for one in findings.found if one.bad and one.data == name}
+            raise NaruError(f"Data {name!r}: no row is left of it: {'; '.join(sorted(reasons))}.")
+    return Material(rows, held, findings)
+
+
+class BadRowsError(NaruError):
+    """Data with bad rows; `findings` says which."""
+
+    def __init__(self, findings: Findings, rejects: Path) -> None:
+        lines = "\n".join(f"  {finding.said()}" for finding in findings.errors)
+        super().__init__(
+            f"The data have rows that cannot be trained on:\n{lines}\nMend them, or leave them out with --skip-bad-rows "
+            f"(they are written to {rejects})."
+        )
+        self.findings = findings
+
+
+def sampled(rows: Rows, count: int, longest: int, seed: int) -> Rows:
+    """`count` rows drawn at random, or all, and after them the `longest` ones, longest first."""
+    drawn = np.random.default_rng(seed).permutation(len(rows.dataset))[:count]
+    order = np.argsort(-lengths(rows.dataset).sum(axis=0), kind="stable")[:longest]
+    return replace(rows, dataset=rows.dataset.select([*drawn.tolist(), *order.tolist()]))
+
+
+def digests(recipe: Recipe, root: Path) -> dict[str, dict[str, str]]:
+    """SHA-256 by file name of each "data NAME" and "evaluation NAME"; nothing for the Hub's."""
+    seen: dict[Path, str] = {}
+    found: dict[str, dict[str, str]] = {}
+    for where, one in rows_of(recipe):
+        files = found[f"{where.partition('[')[0]} {one.name}"] = {}
+        for place in _files(one.path, root):
+            if place not in seen:
+                seen[place] = sha256(place)
+            files[place.name] = seen[place]
+    return found
+
+
+def _files(path: str | None, root: Path) -> list[Path]:
+    if path is None or path.startswith("hf://"):
+        return []
+    if (root / path).is_dir():
+        return sorted(file for file in (root / path).rglob("*") if file.is_file())
+    if (root / path).is_file():
+        return [root / path]
+    return [root / part for part in path.split(",")]
+
+
+def base_digests(base: str, root: Path) -> dict[str, str]:
+    """SHA-256 of the files of a base model that is a folder."""
+    folder = root / base
+    kinds = (".safetensors", ".bin", ".json", ".txt", ".model")
+    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+        return {}
+    return {
+        file.relative_to(folder).as_posix(): sha256(file)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.suffix in kinds
+    }

@@ -1,0 +1,139 @@
+"""What a run says of itself: whose folder it is, what it was made from, the facts of its card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+
+from finetune import checkpoints
+from finetune.card import CardFacts, DataFacts, encoder_facts, versions
+from finetune.log import read_log
+from finetune.material import base_digests
+from finetune.origins import Origins
+from finetune.recipe import Recipe
+from finetune.resolved import to_toml
+from naru.errors import NaruError
+from naru.report import publish
+
+RECIPE, PROVENANCE = "recipe.toml", "provenance.json"
+
+
+def claim(recipe: Recipe, output: Path, resume: bool) -> None:
+    """Take the output folder for a run, or for one to go on. NaruError where it holds one and should not, or the
+    reverse, or the run there is of another recipe."""
+    kept = output / RECIPE
+    if not resume and (kept.exists() or (output / "checkpoints").exists()):
+        raise NaruError(f"{output} holds a run already: go on with --resume, or give another --output.")
+    if resume and not kept.exists():
+        raise NaruError(f"Nothing to resume: no run in {output}. Leave out --resume to begin.")
+    if resume:
+        then, now = kept.read_text(encoding="utf-8").splitlines(), to_toml(recipe).splitlines()
+        for before, after in zip([*then, ""], [*now, ""], strict=False):
+            if before != after:
+                raise NaruError(
+                    f"The run in {output} is of another recipe: it has {before or 'nothing more'!r} where this one has "
+                    f"{after or 'nothing more'!r}. Give the recipe and the flags it began with, or another --output."
+                )
+    else:
+        shutil.rmtree(output / "start", ignore_errors=True)  # of a run that never began
+    output.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run's recipe, its data as a table, the SHA-256 of its files, and what it measures."""
+
+    recipe: Recipe
+    root: Path
+    output: Path
+    data: Sequence[Mapping[str, Any]]
+    files: Mapping[str, Mapping[str, str]]
+    sets: Sequence[str]
+    primary: Sequence[str]
+    origins: Origins
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The recipe as plain values."""
+        return {key: value for key, value in asdict(self.recipe).items() if key != "places"}
+
+    def check(self) -> None:
+        """NaruError where a run is to go on with other data than it began with."""
+        if not (self.output / RECIPE).exists():
+            return
+        then = json.loads((self.output / PROVENANCE).read_text(encoding="utf-8"))["data"]
+        for name, files in self.files.items():
+            if then.get(name) != files:
+                raise NaruError(
+                    f"The files of {name} have changed since the run in {self.output} began: it cannot go on with "
+                    "others. Bring them back, or give another --output."
+                )
+
+    def write(self) -> None:
+        """Begin: `provenance.json`, then `recipe.toml`, after which a run can be resumed. Or go on: what a killed
+        process left half-written goes."""
+        if (self.output / RECIPE).exists():
+            checkpoints.sweep(self.output)
+            return
+        base = self.recipe.model.base
+        made_from = {
+            "recipe": self.plain,
+            "base": {"name": base, "sha256": base_digests(base, self.root)},
+            "data": self.files,
+            "versions": versions(),
+        }
+        publish(self.output / PROVENANCE, json.dumps(made_from, ensure_ascii=False, indent=2) + "\n")
+        publish(self.output / RECIPE, to_toml(self.recipe))
+
+    def start(self, planned: int) -> dict[str, Any]:
+        """The first line of the log."""
+        return {
+            "recipe": self.plain,
+            "planned": planned,
+            "data": self.data,
+            "sets": self.sets,
+            "primary": self.primary,
+            "versions": versions(),
+        }
+
+    def card(self, model: SentenceTransformer, steps: int, planned: int) -> CardFacts:
+        """The facts of the card of a model that took so many steps."""
+        recipe, log = self.recipe, read_log(self.output / "log.jsonl")
+        return CardFacts(
+            name=recipe.name,
+            base=recipe.model.base,
+            encoder=encoder_facts(model),
+            recipe=self.plain,
+            recipe_text=to_toml(recipe),
+            steps=steps,
+            planned=planned,
+            seed=recipe.seed,
+            data=[
+                DataFacts(
+                    name=row["name"],
+                    rows=row["rows"],
+                    shape=row["shape"],
+                    loss=row["loss"],
+                    weight=row["weight"],
+                    notes=[row["notes"]],
+                    sha256=self.files[f"data {row['name']}"],
+                )
+                for row in self.data
+            ],
+            before=log.before,
+            after=log.after,
+            sets=self.sets,
+            primary=self.primary,
+            licence=recipe.licence,
+            description=recipe.description,
+            minutes=round(log.minutes, 1),
+            base_sha256=base_digests(recipe.model.base, self.root),
+            versions=versions(),
+            origins=self.origins,
+        )

@@ -1,0 +1,262 @@
+"""Records of files, folders and Hub data sets: where each stands, and its fields by name, as they are in the file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from naru.errors import NaruError
+from naru.lines import numbered
+
+Record = Mapping[str, Any]
+READABLE = ".jsonl, .json, .csv, .tsv, .parquet, a BEIR folder, or hf://OWNER/NAME[/CONFIG][:SPLIT]"
+LARGEST_CELL = 1 << 24  # characters; a larger one is a quote that was never closed
+BATCH = 4096  # rows of Parquet at once
+
+
+def records(location: str, root: Path, split: str | None) -> Iterator[tuple[int, Record]]:
+    """(line, fields) of each record, streamed; the line is that of the file, or the row's number from 1.
+
+    Nested objects are flattened with dots ("labels.label"). `location` is relative to `root` unless it is `hf://`.
+    Raises NaruError naming file and line for what cannot be read.
+    """
+    if location.startswith("hf://"):
+        return _hub(location, split)
+    path = root / location
+    if path.is_dir():
+        if (path / "qrels").is_dir():
+            return judged(path, split)
+        return _hub(str(path), split)
+    kinds = {
+        ".jsonl": _jsonl,
+        ".ndjson": _jsonl,
+        ".json": _json,
+        ".csv": _table,
+        ".tsv": _table,
+        ".parquet": _parquet,
+    }
+    read = kinds.get(path.suffix.lower())
+    if read is None:
+        raise NaruError(f"{path}: cannot tell how to read it by its name; expected {READABLE}.")
+    return read(path)
+
+
+def source_of(location: str, root: Path, split: str | None) -> str:
+    """What stands before the line in messages: the file whose lines are counted."""
+    path = root / location
+    if location.startswith("hf://") or not path.is_dir():
+        return location if location.startswith("hf://") else str(path)
+    return str(path / "qrels" / f"{split_of(path, split)}.tsv") if (path / "qrels").is_dir() else str(path)
+
+
+def _jsonl(path: Path) -> Iterator[tuple[int, Record]]:
+    for number, line in numbered(path):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise NaruError(
+                    f"{path}:{number}: not JSON: {error}; expected one object a line, such as "
+                    '{"query": "…", "document": "…"}.'
+                ) from error
+            yield number, _object(value, path, number)
+
+
+def _json(path: Path) -> Iterator[tuple[int, Record]]:
+    """An array of objects, of which each knows its line; or one object that holds such an array ("data")."""
+    text = "".join(line for _, line in numbered(path))
+    at, decoder, number, counted = text.find("["), json.JSONDecoder(), 1, 0
+    if at < 0:
+        raise NaruError(f"{path}: expected an array of objects: [{{…}}, {{…}}]. One object a line is .jsonl.")
+    at += 1
+    while True:
+        while at < len(text) and text[at] in " \t\r\n,":
+            at += 1
+        number += text.count("\n", counted, at)
+        counted = at
+        if at >= len(text):
+            raise NaruError(f"{path}:{number}: the array does not end; is the file whole?")
+        if text[at] == "]":
+            return
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except ValueError as error:
+            raise NaruError(f"{path}:{number}: not JSON: {error}.") from error
+        yield number, _object(value, path, number)
+
+
+def _object(value: Any, path: Path, number: int) -> Record:
+    if not isinstance(value, dict):
+        raise NaruError(f"{path}:{number}: got {str(value)[:60]!r}, expected an object with named fields.")
+    return flat(value)
+
+
+def flat(fields: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested objects as dotted names: {"labels": {"label": 3}} -> {"labels.label": 3}."""
+    made: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            made.update(flat(value, f"{before}{name}."))
+        else:
+            made[f"{before}{name}"] = value
+    return made
+
+
+def _table(path: Path) -> Iterator[tuple[int, Record]]:
+    """CSV or TSV with a header. In a TSV whose lines all have as many tabs, quotes are quotes and not quoting."""
+    csv.field_size_limit(LARGEST_CELL)
+    header = next((line for _, line in numbered(path) if line.strip()), None)
+    if header is None:
+        raise NaruError(f"{path}: is empty; expected a header that names the columns.")
+    delimiter = max("\t,;" if path.suffix.lower() == ".tsv" else ",;\t", key=header.count)
+    tabs = header.count("\t")
+    plain = delimiter == "\t" and all(
+        line.count("\t") == tabs for _, line in numbered(path) if line.strip("\r\n")
+    )
+    last = 0
+
+    def taken() -> Iterator[str]:
+        nonlocal last
+        for number, line in numbered(path):
+            last = number
+            if line.strip("\r\n"):
+                yield line
+
+    rows = csv.reader(
+        taken(),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+        strict=not plain,
+    )
+    names: list[str] | None = None
+    while True:
+        before = last
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise NaruError(
+                f"{path}:{before + 1}: not CSV: {error} (up to line {last}); a quote inside a quoted cell is written "
+                "twice, and each quote is closed."
+            ) from error
+        if names is None:
+            names = [name.strip() for name in cells]
+            continue
+        # Blank lines are not counted by the reader: a row ends at `last` and spans the line ends within it.
+        line = last - sum(cell.count("\n") for cell in cells)
+        if len(cells) != len(names):
+            raise NaruError(
+                f"{path}:{line}: {len(cells)} cells, but the header has {len(names)} "
+                f"({', '.join(names)}); a cell that holds the delimiter needs quotes."
+            )
+        yield line, dict(zip(names, cells, strict=True))
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Record]]:
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH):
+                for fields in batch.to_pylist():
+                    number += 1
+                    yield number, flat(fields)
+    except (pa.ArrowException, OSError) as error:
+        raise NaruError(f"{path}: cannot be read as Parquet: {error}") from error
+
+
+def split_of(folder: Path, split: str | None) -> str:
+    """The split to read of a BEIR folder: the one asked for, else "train", else the only one."""
+    there = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
+    if split is None and (len(there) == 1 or "train" in there):
+        return there[0] if len(there) == 1 else "train"
+    if split not in there:
+        asked = "which split?" if split is None else f"no split {split!r}."
+        raise NaruError(f"{folder}: {asked} There are: {', '.join(there) or 'none'}.")
+    return split
+
+
+def judged(folder: Path, split: str | None) -> Iterator[tuple[int, Record]]:
+    """Of each relevant passage of a BEIR split: query, document, and the passages judged not to answer as negatives."""
+    queries, corpus = texts(folder, "queries"), texts(folder, "corpus")
+    lines = judgements(folder, split)
+    wrong: dict[str, list[str]] = {}
+    for _, query, document, grade in lines:
+        if grade <= 0 and document in corpus:
+            wrong.setdefault(query, []).append(corpus[document])
+    graded = {query for _, query, _, grade in lines if grade > 0}
+    every = graded <= wrong.keys()
+    for number, query, document, grade in lines:
+        if grade > 0:
+            place = f"{source_of('', folder, split)}:{number}"
+            if query not in queries:
+                raise NaruError(f"{place}: query {query!r} is not in queries.jsonl.")
+            if document not in corpus:
+                raise NaruError(f"{place}: document {document!r} is not in corpus.jsonl.")
+            row: dict[str, Any] = {"query": queries[query], "document": corpus[document]}
+            yield number, row | ({"negatives": wrong[query]} if every and wrong else {})
+
+
+def judgements(folder: Path, split: str | None) -> list[tuple[int, str, str, int]]:
+    """(line, query, document, grade) of a BEIR split's qrels, in the order of the file."""
+    path = folder / "qrels" / f"{split_of(folder, split)}.tsv"
+    made: list[tuple[int, str, str, int]] = []
+    for number, line in numbered(path):
+        cells = line.rstrip("\r\n").split("\t")
+        if number == 1 and cells[0] in ("query-id", "query_id", "qid"):
+            continue
+        if not line.strip():
+            continue
+        try:
+            query, document, grade = cells
+            made.append((number, query, document, int(grade)))
+        except ValueError as error:
+            raise NaruError(
+                f"{path}:{number}: got {line.strip()[:60]!r}, expected query-id, corpus-id and score between tabs."
+            ) from error
+    return made
+
+
+def texts(folder: Path, name: str) -> dict[str, str]:
+    """id -> text of a BEIR folder's queries or corpus, a title on a line before its text."""
+    found: dict[str, str] = {}
+    for number, record in _jsonl(folder / f"{name}.jsonl"):
+        if "_id" not in record or "text" not in record:
+            raise NaruError(f"{folder / name}.jsonl:{number}: expected the fields _id and text.")
+        title = str(record.get("title") or "")
+        found[str(record["_id"])] = f"{title}\n{record['text']}" if title else str(record["text"])
+    return found
+
+
+def _hub(location: str, split: str | None) -> Iterator[tuple[int, Record]]:
+    """A data set of the Hub, `hf://OWNER/NAME[/CONFIG][:SPLIT]`, or a folder that `save_to_disk` made; split "train"."""
+    import datasets
+
+    address, _, asked = (
+        location.removeprefix("hf://").partition(":") if location.startswith("hf://") else ("", "", "")
+    )
+    wanted = split or asked or "train"
+    try:
+        if address:
+            owner, name, *config = [*address.split("/"), ""][:3]
+            found: Any = datasets.load_dataset(f"{owner}/{name}", config[0] or None, split=wanted)
+        else:
+            found = datasets.load_from_disk(location)
+            if isinstance(found, datasets.DatasetDict):
+                if wanted not in found:
+                    raise NaruError(f"{location}: no split {wanted!r}. There are: {', '.join(found)}.")
+                found = found[wanted]
+    except (OSError, ValueError) as error:
+        raise NaruError(
+            f"{location}: no data set could be opened ({error}). Without a network, download it elsewhere with "
+            "`hf download --repo-type dataset` and give the file; a folder of your own wants corpus.jsonl, "
+            "queries.jsonl and qrels/."
+        ) from error
+    for number, fields in enumerate(found, start=1):
+        yield number, flat(fields)

@@ -1,0 +1,119 @@
+"""Scores and labels as they are written in a file, and the numbers that training wants."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from finetune.shapes import Shape
+from naru.errors import NaruError
+
+MOST_CLASSES = 10_000
+HIGHEST = 5.0  # the usual scale of similarity: KorSTS, KLUE-STS
+FEW = 0.05  # at most so many scores above 1 are slips on a scale of 0..1
+WORDS = {"true": "1", "false": "0"}
+UNREADABLE = -1  # a label that is none
+
+
+class Values:
+    """What a pass over the data has seen of its scores, labels and negatives; then how to read them."""
+
+    def __init__(self, score_range: Sequence[float] | None) -> None:
+        self.score_range = score_range
+        self._labels: Counter[str] = Counter()
+        self._numbers = self._above = 0
+        self._least = self._most = 0
+
+    def seen(self, value: Any) -> str:
+        """A score or a label as text, taken into account."""
+        text = "" if value is None else str(value).strip()
+        text = WORDS.get(text.lower(), text)
+        number = _number(text)
+        if number is not None:
+            self._numbers += 1
+            self._above += number > 1
+        if len(self._labels) < MOST_CLASSES:
+            self._labels[text] += 1
+        return text
+
+    def counted(self, negatives: list[str]) -> list[str]:
+        """A row's negatives, taken into account."""
+        if negatives:
+            self._least = min(self._least or len(negatives), len(negatives))
+            self._most = max(self._most, len(negatives))
+        return negatives
+
+    @property
+    def negatives(self) -> int:
+        """Negatives a row: as many as every row that has any has."""
+        return max(self._least, 1)
+
+    @property
+    def graded(self) -> bool | None:
+        """Of labels: True for numbers between classes, False for 0 and 1, None for classes."""
+        numbers = [_number(text) for text in self._labels if text]
+        known = [number for number in numbers if number is not None]
+        if not known or len(known) < len(numbers):
+            return None
+        if set(known) <= {0, 1}:
+            return False
+        return True if any(number % 1 for number in known) else None
+
+    def classes(self) -> tuple[str, ...]:
+        """The names of labels 0, 1, ...: numbers in their order, names by the alphabet."""
+        names = [text for text in self._labels if text]
+        if len(names) >= MOST_CLASSES - 1:
+            raise NaruError(
+                f"The label column has {len(names):,} values or more; expected classes. Is it another column? Say "
+                'which with columns = {label = "…"}.'
+            )
+        return tuple(sorted(names, key=_by_value))
+
+    def converter(self, shape: Shape) -> Callable[[str], float | int] | None:
+        """From text to score in 0..1 (NaN for no number; outside for out of range) or label (-1 for none)."""
+        if shape is Shape.SCORED:
+            low, high = self.range
+
+            def score(text: str) -> float:
+                number = _number(text)
+                return math.nan if number is None else (number - low) / (high - low)
+
+            return score
+        if shape is Shape.LABELLED:
+            labels: dict[float | None, int] = {0.0: 0, 1.0: 1}
+            return lambda text: labels.get(_number(text), UNREADABLE)
+        if shape in (Shape.CLASSED, Shape.CLASSED_PAIRS):
+            places = {name: number for number, name in enumerate(self.classes())}
+            return lambda text: places.get(text, UNREADABLE)
+        return None
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The scale of scores: as told, or 0..5 where more than a slip lies above 1, else 0..1."""
+        if self.score_range is not None:
+            return self.score_range[0], self.score_range[1]
+        return (0.0, HIGHEST) if self._above > FEW * self._numbers else (0.0, 1.0)
+
+    def notes(self, shape: Shape) -> list[str]:
+        """What was decided, for the table of data."""
+        if shape is Shape.SCORED:
+            low, high = self.range
+            return [f"scores {low:g}..{high:g}" + (" read as 0..1" if (low, high) != (0, 1) else "")]
+        if shape is Shape.TRIPLETS and self._most > self._least:
+            return [f"{self._least} to {self._most} negatives a row: the first {self.negatives} are used"]
+        return []
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _by_value(name: str) -> tuple[float, str]:
+    number = _number(name)
+    return (math.inf if number is None else number, name)

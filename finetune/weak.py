@@ -1,0 +1,185 @@
+"""Readers of weak pairs: rules that make training rows of texts that were not written as such (naru-mini's data).
+
+Each is named in `READERS`, takes a Parquet file, or the folder for one that joins several, and a random generator, and
+yields rows of one training shape. `typed_NAME` is the same with a third of the queries as people mistype them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from finetune.noise import typed
+from finetune.pairs import Paragraph, degrade, sentence_pair, title_pair
+from finetune.passages import wiki_questions
+from naru.errors import NaruError
+
+Row = dict[str, Any]
+Reader = Callable[[Path, random.Random], Iterator[Row]]
+MISTYPED = 0.35  # share of the queries of typed_NAME
+ENTAILED = {"entailment": 0.9, "neutral": 0.5, "contradiction": 0.25}  # as similarity
+SAME, SAME_TOPIC, STRANGE = 1.0, 0.35, 0.05  # similarity of two requests
+REQUESTS = 6  # paraphrases used of each request
+
+
+def table(path: Path, rng: random.Random) -> Iterator[Row]:
+    """The rows of a Parquet file in random order. NaruError when it is missing."""
+    if not path.is_file():
+        raise NaruError(f"No data file {path}. Relative paths start at the root (--root).")
+    columns = pq.read_table(path)
+    order = list(range(columns.num_rows))
+    rng.shuffle(order)
+    for start in range(0, len(order), 4096):
+        yield from columns.take(order[start : start + 4096]).to_pylist()
+
+
+def pair(query: str, document: str) -> Row:
+    return {"query": query, "document": document}
+
+
+def wiki_titles(path: Path, rng: random.Random) -> Iterator[Row]:
+    for row in table(path, rng):
+        if made := title_pair(Paragraph(row["title"], row["heading"], row["text"]), rng):
+            yield pair(*made)
+
+
+def wiki_sentences(path: Path, rng: random.Random) -> Iterator[Row]:
+    for row in table(path, rng):
+        if made := sentence_pair(Paragraph(row["title"], row["heading"], row["text"]), rng):
+            yield pair(*made)
+
+
+def law(path: Path, rng: random.Random) -> Iterator[Row]:
+    return (pair(row["query"], row["document"]) for row in table(path, rng))
+
+
+def sections(folder: Path, rng: random.Random) -> Iterator[Row]:
+    """Headings of documentation and petitions -> their text."""
+    for row in table(folder / "docs_sections.parquet", rng):
+        if query := f"{row['title']} {row['section']}".strip():
+            yield pair(degrade(query, rng), row["text"])
+    for row in table(folder / "petitions.parquet", rng):
+        yield pair(degrade(row["title"], rng), row["text"])
+
+
+def answers(folder: Path, rng: random.Random) -> Iterator[Row]:
+    """Questions with the passage that answers them; now and then as people type them."""
+    for name in ("welfare_pairs", "tydiqa_train", "kobest_boolq", "kobest_hellaswag"):
+        for row in table(folder / f"{name}.parquet", rng):
+            query = degrade(row["query"], rng) if rng.random() < 0.3 else row["query"]
+            yield pair(query, row["document"])
+    for row in table(folder / "miracl_train.parquet", rng):
+        for document in row["documents"]:
+            yield pair(row["query"], document)
+
+
+def judged_answers(folder: Path, rng: random.Random) -> Iterator[Row]:
+    """Questions, an answering passage, and one that was judged (or built) not to answer."""
+    for row in table(folder / "miracl_train.parquet", rng):
+        for document in row["documents"]:
+            if row["hard_negatives"]:
+                yield {**pair(row["query"], document), "negative": rng.choice(row["hard_negatives"])}
+    for row in table(folder / "kobest_hellaswag.parquet", rng):
+        yield {**pair(row["query"], row["document"]), "negative": rng.choice(row["hard_negatives"])}
+
+
+def small_talk(path: Path, rng: random.Random) -> Iterator[Row]:
+    return (pair(row["query"], row["document"]) for row in table(path, rng))
+
+
+def paraphrases(folder: Path, rng: random.Random) -> Iterator[Row]:
+    """Two ways of asking the same thing."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for row in table(folder / "parakqc.parquet", rng):
+        groups.setdefault((row["topic"], row["group"]), []).append(row["text"])
+    for texts in groups.values():
+        for first, second in zip(texts, texts[1:] + texts[:1], strict=True):
+            yield pair(degrade(first, rng), second)
+    for row in table(folder / "question_pair.parquet", rng):
+        if row["is_duplicate"] == 0:  # in this file 0 says "the same question"
+            yield pair(row["question1"], row["question2"])
+
+
+def inference(folder: Path, rng: random.Random) -> Iterator[Row]:
+    """Premise, a sentence it entails, a sentence it contradicts."""
+    premises: dict[str, dict[str, str]] = {}
+    for name in ("klue_nli", "xnli_ko"):
+        for row in table(folder / f"{name}.parquet", rng):
+            premises.setdefault(row["premise"], {})[row["label"]] = row["hypothesis"]
+    for premise, by_label in premises.items():
+        if {"entailment", "contradiction"} <= by_label.keys():
+            yield {**pair(premise, by_label["entailment"]), "negative": by_label["contradiction"]}
+
+
+def similarity(path: Path, rng: random.Random) -> Iterator[Row]:
+    """KorSTS training pairs without those that share a sentence with its evaluation parts; score 0..5 -> 0..1."""
+    for row in table(path, rng):
+        if not row["in_eval"]:
+            yield _scored(row["sentence1"], row["sentence2"], row["score"] / 5)
+
+
+def graded(folder: Path, rng: random.Random) -> Iterator[Row]:
+    """Inference and requests as scored pairs: more shades of likeness than sentences written for it have."""
+    rows: list[Row] = []
+    for name in ("klue_nli", "xnli_ko"):
+        for row in table(folder / f"{name}.parquet", rng):
+            rows.append(_scored(row["premise"], row["hypothesis"], ENTAILED[row["label"]]))
+    topics: dict[str, dict[int, list[str]]] = {}
+    for row in table(folder / "parakqc.parquet", rng):
+        topics.setdefault(row["topic"], {}).setdefault(row["group"], []).append(row["text"])
+    for groups in topics.values():
+        for group, texts in groups.items():
+            for text in texts[:REQUESTS]:
+                near, far = rng.choice(list(groups)), topics[rng.choice(list(topics))]
+                rows.append(_scored(text, rng.choice(groups[near]), SAME if near == group else SAME_TOPIC))
+                rows.append(_scored(text, rng.choice(texts), SAME))
+                score = SAME_TOPIC if far is groups else STRANGE
+                rows.append(_scored(text, rng.choice(far[rng.choice(list(far))]), score))
+    rng.shuffle(rows)
+    return (row for row in rows if row["sentence1"] != row["sentence2"])
+
+
+def _scored(first: str, second: str, score: float) -> Row:
+    return {"sentence1": first, "sentence2": second, "score": score}
+
+
+def translations(path: Path, rng: random.Random) -> Iterator[Row]:
+    """Korean and English blocks that say the same."""
+    for row in table(path, rng):
+        if len(row["ko"]) >= 15:
+            yield pair(row["ko"], row["en"])
+
+
+def mistyped(reader: Reader) -> Reader:
+    """The reader's rows, a share of the queries as people mistype them."""
+
+    def read(path: Path, rng: random.Random) -> Iterator[Row]:
+        for row in reader(path, rng):
+            yield {**row, "query": typed(row["query"], rng, MISTYPED)}
+
+    return read
+
+
+_OF_QUERIES: dict[str, Reader] = {
+    "answers": answers,
+    "judged_answers": judged_answers,
+    "law": law,
+    "paraphrases": paraphrases,
+    "sections": sections,
+    "wiki_titles": wiki_titles,
+}
+READERS: dict[str, Reader] = {
+    **_OF_QUERIES,
+    **{f"typed_{name}": mistyped(reader) for name, reader in _OF_QUERIES.items()},
+    "graded": graded,
+    "inference": inference,
+    "similarity": similarity,
+    "small_talk": small_talk,
+    "translations": translations,
+    "wiki_questions": wiki_questions,
+    "wiki_sentences": wiki_sentences,
+}

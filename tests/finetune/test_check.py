@@ -1,0 +1,147 @@
+"""Bad rows are named by file and line, and can be left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from finetune.check import Findings, check
+from finetune.data import read
+from finetune.held import Held, held_from
+from finetune.recipe import Source
+from finetune.shapes import LabelledPairs, Pairs, Retrieval, ScoredPairs
+
+
+def write(folder: Path, name: str, *records: dict[str, Any]) -> None:
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+
+
+def found(
+    folder: Path, *records: dict[str, Any], held: list[Held] | None = None
+) -> tuple[Findings, list[str]]:
+    """What is wrong with these rows, as "line: what"."""
+    write(folder, "data", *records)
+    rows = read(Source("data", "data.jsonl"), folder, 0)
+    findings = check([rows], held or [])
+    said = [
+        f"{place.rpartition(':')[2]}: {one.what}"
+        for one in findings.found
+        for place in one.places or ["?:all"]
+    ]
+    return findings, said
+
+
+def test_triplets(tmp_path: Path) -> None:
+    findings, said = found(
+        tmp_path,
+        {"query": "가", "document": "나", "negative": "다"},
+        {"query": "가", "document": "라", "negative": "나"},  # the positive of line 1
+        {"query": "마", "document": " ", "negative": "다"},
+        {"query": "바 사", "document": "바  사", "negative": "다"},
+        {
+            "query": "아",
+            "document": "다",
+            "negative": "나",
+        },  # others' positives and negatives are its own affair
+        {"query": "아", "document": "다", "negative": "나"},
+    )
+    assert said == [
+        "2: negative is a positive of the same query",
+        "3: document is empty",
+        "4: query and document are the same text",
+        "6: the same row as an earlier one",
+    ]
+    assert [one.bad for one in findings.found] == [True, True, True, False]
+    rows = findings.rows["data"]
+    kept = findings.without_bad(rows)
+    assert kept.places.lines.tolist() == [1, 5, 6]
+    assert kept.notes[-1] == "3 rows left out"
+
+
+def test_scores_and_labels(tmp_path: Path) -> None:
+    scored = [{"sentence1": f"가{at}", "sentence2": "나", "score": at / 100} for at in range(100)]
+    _, said = found(
+        tmp_path,
+        *scored,
+        {"sentence1": "다", "sentence2": "라", "score": 7},
+        {"sentence1": "다", "sentence2": "마", "score": "많이"},
+        {"sentence1": "다", "sentence2": "바"},
+    )
+    assert said == ["101: score is out of range", "102: score is no number", "103: score is no number"]
+
+
+def test_classes_out_of_balance_and_data_sets(tmp_path: Path) -> None:
+    findings, said = found(
+        tmp_path, *({"sentence": f"글 {at}", "label": "흔한" if at else "드문"} for at in range(20))
+    )
+    assert said == ["all: classes are out of balance: 19 rows of '흔한', 1 of '드문'"]
+    assert findings.errors == []
+    write(tmp_path, "small", {"query": "가", "document": "나"})
+    small = read(Source("small", "small.jsonl"), tmp_path, 0)
+    both = check([small, findings.rows["data"]], [])
+    assert both.found[-1].what.startswith("1 rows against 20 of 'data'")
+
+
+def test_leaks(tmp_path: Path) -> None:
+    corpus = {"d": "글"}
+    held = [
+        Held("law", Retrieval({"q": "배임죄의  성립", "unjudged": "가"}, corpus, {"q": {"d": 1}})),
+        Held("faq", Pairs(["Login 오류"], ["답"])),
+    ]
+    _, said = found(
+        tmp_path,
+        {"query": "배임죄의 성립", "document": "나"},
+        {"query": "login 오류", "document": "다"},
+        {"query": "가", "document": "라"},
+        held=held,
+    )
+    assert said == ["1: query is evaluated on: it is in 'law'", "2: query is evaluated on: it is in 'faq'"]
+    pairs = [
+        Held("sts", ScoredPairs(["가", "다"], ["나", "라"], [1, 0])),
+        Held("qp", LabelledPairs(["마", "사"], ["바", "아"], [1, 0])),
+    ]
+    _, said = found(
+        tmp_path,
+        {"sentence1": "나", "sentence2": "가", "score": 0.1},
+        {"sentence1": "가", "sentence2": "라", "score": 0.2},
+        {"sentence1": "마", "sentence2": "바", "score": 0.3},
+        held=pairs,
+    )
+    assert said == [
+        "1: the pair is evaluated on: it is in 'sts'",
+        "3: the pair is evaluated on: it is in 'qp'",
+    ]
+
+
+def test_what_was_found_is_shown_and_written(tmp_path: Path) -> None:
+    bad = [{"query": f"물음 {at}", "document": ""} for at in range(7)]
+    findings, _ = found(tmp_path, {"query": "가", "document": "나"}, *bad)
+    (error,) = findings.errors
+    assert error.said().endswith(f"{tmp_path / 'data.jsonl'}:6, ... (7 rows): document is empty")
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(findings.table())
+    assert "document is empty" in capture.get()
+    findings.write_rejects(tmp_path / "out" / "rejects.jsonl")
+    rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
+    assert len(rejects) == 7
+    assert rejects[0] == {
+        "place": f"{tmp_path / 'data.jsonl'}:2",
+        "reason": "document is empty",
+        "row": {"query": "물음 0", "document": ""},
+    }
+
+
+def test_held_out_rows_of_the_data_do_not_leak(tmp_path: Path) -> None:
+    from finetune.data import held_out
+
+    write(tmp_path, "data", *({"query": f"물음 {at // 2}", "document": f"답 {at}"} for at in range(40)))
+    rest, apart = held_out(read(Source("data", "data.jsonl"), tmp_path, 0), 0.25, 0)
+    made = held_from(apart)
+    assert made is not None
+    assert check([rest], [made]).found == []
+    assert {one.what for one in check([apart], [made]).found} == {"query is evaluated on: it is in 'data'"}
