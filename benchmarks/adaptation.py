@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -39,8 +38,6 @@ from finetune.arguments import on_cpu
 from finetune.data import read
 from finetune.material import base_digests, digests
 from finetune.negatives import Limits, Mining, Models, Pair, mine
-from finetune.noise import typed
-from finetune.pairs import Paragraph, sentence_pair, title_pair
 from finetune.precision import run_in_bf16
 from finetune.recipe import Recipe, Source, filled, load
 from finetune.record import RECIPE
@@ -57,8 +54,6 @@ PAIRS = 6_000  # that negatives are mined for; their documents are what is mined
 SEED = 20261121
 LAW = "train/law_pairs.parquet"
 BOTH = ("bm25", "encoder")
-SENTENCES, TITLES = 8, 2  # weak pairs tried a passage of the demo
-MISTYPED = 0.35  # share of their queries
 TELL = 4096  # passages between two lines of progress
 MINED = {
     "random": Mining(2, ("random",), limits=Limits(share=None), seed=SEED),
@@ -214,29 +209,11 @@ def adaptation(bench: Bench, name: str, recipe: Recipe, judged: JudgedSet) -> st
 
 def demo(bench: Bench, judged: JudgedSet) -> Iterator[str]:
     data = {"triplets": judged.folder / "triplets.jsonl"}
-    both = {**data, "the collection's sentences": sentences_of(bench, judged)}
+    both = {**data, "the collection's sentences": judged.folder / "corpus.jsonl"}
     yield adaptation(
         bench, "demo-collection", bench.recipe("adapt-demo-collection", both, judged.folder), judged
     )
     yield adaptation(bench, "demo", bench.recipe("adapt-demo", data, judged.folder), judged)
-
-
-def sentences_of(bench: Bench, judged: JudgedSet) -> Path:
-    """Weak pairs of a collection's passages: a sentence or the title, degraded to a query, and the passage."""
-    rng = random.Random(SEED)
-    rows: dict[tuple[str, str], None] = {}
-    for passage in Corpus(judged.folder):
-        paragraph = Paragraph(passage.title, "", passage.text)
-        made = [sentence_pair(paragraph, rng) for _ in range(SENTENCES)]
-        made += [title_pair(paragraph, rng) for _ in range(TITLES)]
-        for query, document in filter(None, made):
-            rows[typed(query, rng, MISTYPED), document] = None
-    path = bench.work / f"{judged.name}-sentences.jsonl"
-    lines = [
-        json.dumps({"query": query, "document": document}, ensure_ascii=False) for query, document in rows
-    ]
-    publish(path, "\n".join(lines) + "\n")
-    return path
 
 
 def law(bench: Bench, judged: JudgedSet) -> Iterator[str]:

@@ -25,7 +25,11 @@ ENDINGS = (
     (re.compile(r"([있없])다\.?$"), (r"\1나요?", r"\1는가?", r"\1어?", r"\1습니까?")),
     (re.compile(r"이다\.?$"), ("인가요?", "인가?", "이야?", "")),
     (re.compile(r"다\.?$"), ("나요?", "는지", "는가?")),
+    (re.compile(r"요\.?$"), ("요?", "요", "죠?")),
 )
+FINAL_BIEUP = 17  # ㅂ among the 28 finals of a syllable in Unicode
+POLITE = re.compile(r"([가-힣])니다\.?$")
+POLITER = ((re.compile(r"으?세요\.?$"), "다"), (re.compile(r"(?:이에|예)요\.?$"), "이다"))
 WH = (
     "누구인가요?",
     "무엇인가요?",
@@ -74,7 +78,7 @@ def sentence_pair(paragraph: Paragraph, rng: random.Random) -> tuple[str, str] |
 
 def ask(sentence: str, rng: random.Random) -> str:
     """A sentence as a question by rules: a part of it, a wh-word for one of its facts, an interrogative ending."""
-    sentence = PARENTHESES.sub("", sentence).strip()
+    sentence = plain(PARENTHESES.sub("", sentence).strip())
     words = sentence.split()
     if len(words) > 10:  # a question holds about ten words: keep a run that reaches the end or the start
         keep = rng.randint(5, 10)
@@ -92,6 +96,19 @@ def ask(sentence: str, rng: random.Random) -> str:
     for pattern, forms in ENDINGS:
         if pattern.search(sentence):
             return pattern.sub(rng.choice(forms), sentence)
+    return sentence
+
+
+def plain(sentence: str) -> str:
+    """A polite ending as the dictionary gives the verb, which other endings follow: 끝납니다 -> 끝나다, 받으세요 -> 받다."""
+    if found := POLITE.search(sentence):
+        last = found[1]
+        if last == "습":
+            return f"{sentence[: found.start()]}다"
+        if (ord(last) - ord("가")) % 28 == FINAL_BIEUP:
+            return f"{sentence[: found.start()]}{chr(ord(last) - FINAL_BIEUP)}다"
+    for pattern, ending in POLITER:
+        sentence = pattern.sub(ending, sentence)
     return sentence
 
 

@@ -2,6 +2,7 @@
 
 Each is named in `READERS`, takes a Parquet file, or the folder for one that joins several, and a random generator, and
 yields rows of one training shape. `typed_NAME` is the same with a third of the queries as people mistype them.
+`passages` is for anybody's documents: it reads what `naru index` reads, in the formats of training data.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from finetune.noise import typed
 from finetune.pairs import Paragraph, degrade, sentence_pair, title_pair
 from finetune.passages import wiki_questions
+from finetune.records import records
 from naru.errors import NaruError
 
 Row = dict[str, Any]
@@ -23,6 +25,7 @@ Reader = Callable[[Path, random.Random], Iterator[Row]]
 MISTYPED = 0.35  # share of the queries of typed_NAME
 ENTAILED = {"entailment": 0.9, "neutral": 0.5, "contradiction": 0.25}  # as similarity
 SAME, SAME_TOPIC, STRANGE = 1.0, 0.35, 0.05  # similarity of two requests
+SENTENCES, TITLES = 8, 2  # weak pairs tried a document of `passages`
 REQUESTS = 6  # paraphrases used of each request
 
 
@@ -51,6 +54,28 @@ def wiki_sentences(path: Path, rng: random.Random) -> Iterator[Row]:
     for row in table(path, rng):
         if made := sentence_pair(Paragraph(row["title"], row["heading"], row["text"]), rng):
             yield pair(*made)
+
+
+def passages(path: Path, rng: random.Random) -> Iterator[Row]:
+    """A sentence of a document, put as a question, or its title -> the document: for a domain that nobody has judged.
+
+    Records have `text` and perhaps `title`; of a BEIR folder, its corpus. NaruError naming the line without a text.
+    """
+    file = path / "corpus.jsonl" if path.is_dir() else path
+    for line, record in records(str(file), Path(), None):
+        title, text = record.get("title") or "", record.get("text")
+        if not isinstance(text, str) or not isinstance(title, str):
+            raise NaruError(
+                f"{file}:{line}: has {', '.join(map(repr, record))}; documents to make pairs of have 'text', a string, "
+                "and perhaps 'title'."
+            )
+        paragraph = Paragraph(title, "", text)
+        made = [sentence_pair(paragraph, rng) for _ in range(SENTENCES)]
+        made += [title_pair(paragraph, rng) for _ in range(TITLES if title else 0)]
+        seen: dict[tuple[str, str], None] = {}
+        for query, document in filter(None, made):
+            seen[typed(query, rng, MISTYPED), document] = None
+        yield from (pair(*one) for one in seen if one[0] and one[0] != one[1])
 
 
 def law(path: Path, rng: random.Random) -> Iterator[Row]:
@@ -177,6 +202,7 @@ READERS: dict[str, Reader] = {
     **{f"typed_{name}": mistyped(reader) for name, reader in _OF_QUERIES.items()},
     "graded": graded,
     "inference": inference,
+    "passages": passages,
     "similarity": similarity,
     "small_talk": small_talk,
     "translations": translations,

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from finetune.pairs import Paragraph, ask, degrade, sentence_pair, title_pair
+from finetune.pairs import Paragraph, ask, degrade, plain, sentence_pair, title_pair
 
 TEXT = (
     "나루는 강을 건너는 배가 닿는 곳이다. 한강에는 여러 나루가 있었다. 다리가 놓이면서 나루는 차츰 사라졌다."
@@ -59,6 +59,30 @@ def test_a_sentence_becomes_a_question(sentence: str, questions: set[str]) -> No
     made = [ask(sentence, random.Random(seed)) for seed in range(60)]
     assert sum(any(form in text for form in questions) for text in made) > 40
     assert all(len(text) <= len(sentence) + 12 for text in made)
+
+
+@pytest.mark.parametrize(
+    ("polite", "dictionary"),
+    [
+        ("심사는 20일 안에 끝납니다.", "심사는 20일 안에 끝나다"),
+        ("앱에서 접수할 수 있습니다.", "앱에서 접수할 수 있다"),
+        ("신고가 먼저입니다", "신고가 먼저이다"),
+        ("상담원에게 요청하세요.", "상담원에게 요청하다"),
+        ("번호표를 받으세요.", "번호표를 받다"),
+        ("창구는 2층이에요.", "창구는 2층이다"),
+        ("환불해 드려요.", "환불해 드려요."),
+        ("접수되는 순간 문자로 왔다.", "접수되는 순간 문자로 왔다."),
+        ("이 책은 니다.", "이 책은 니다."),
+    ],
+)
+def test_polite_endings_become_what_other_endings_follow(polite: str, dictionary: str) -> None:
+    assert plain(polite) == dictionary
+
+
+def test_help_desk_sentences_become_questions_too() -> None:
+    made = {ask("심사는 20일 안에 끝납니다.", random.Random(seed)) for seed in range(60)}
+    assert {"심사는 20일 안에 끝나나요?", "심사는 20일 안에 끝나는지"} <= made
+    assert not any("니는" in text or text.endswith("니") for text in made)
 
 
 def test_a_query_is_degraded_the_same_way_for_the_same_seed() -> None:

@@ -111,3 +111,21 @@ def test_a_missing_file_an_unknown_reader_and_an_empty_one_are_named(tmp_path: P
     pq.write_table(pa.table({"query": pa.array([], pa.string()), "document": []}), tmp_path / "none.parquet")
     with pytest.raises(NaruError, match="found no row"):
         made(tmp_path / "none.parquet", "law")
+
+
+def test_anybodys_documents_give_pairs_without_a_judgement(tmp_path: Path) -> None:
+    text = "카드를 잃어버렸다면 신고가 먼저입니다. 접수되는 순간부터 승인이 막힙니다. 신고는 휴일에도 됩니다."
+    file = tmp_path / "docs.csv"
+    file.write_text(f"id,title,text\nc1,카드 분실 신고,{text}\nc2,,짧다\n", encoding="utf-8")
+    rows = listed(file, "passages")
+    assert made(file, "passages").shape is Shape.PAIRS
+    assert 5 <= len(rows) <= 10
+    assert all(set(str(row["document"])) <= set(f"카드 분실 신고\n{text}") for row in rows)
+    assert len({tuple(row.values()) for row in rows}) == len(rows)
+
+
+def test_documents_without_a_text_are_named_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "docs.jsonl"
+    file.write_text('{"text": "가"}\n{"body": "나"}\n', encoding="utf-8")
+    with pytest.raises(NaruError, match=r"docs\.jsonl:2: has 'body'; .*'text'"):
+        listed(file, "passages")
