@@ -209,7 +209,7 @@ def adaptation(bench: Bench, name: str, recipe: Recipe, judged: JudgedSet) -> st
 
 def demo(bench: Bench, judged: JudgedSet) -> Iterator[str]:
     data = {"triplets": judged.folder / "triplets.jsonl"}
-    both = {**data, "the collection's sentences": judged.folder / "corpus.jsonl"}
+    both = {**data, "the collection's passages": judged.folder / "corpus.jsonl"}
     yield adaptation(
         bench, "demo-collection", bench.recipe("adapt-demo-collection", both, judged.folder), judged
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from finetune import fitting
 from finetune.shapes import Shape
-from finetune.typed import meant
+from finetune.tables import meant
 
 if TYPE_CHECKING:
     from finetune.recipe import Evaluation, Recipe, Source, Stage, Training

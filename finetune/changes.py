@@ -7,7 +7,7 @@ import tomllib
 from typing import Any
 
 from finetune.lines import join
-from finetune.typed import meant
+from finetune.tables import meant
 from naru.errors import NaruError
 
 # What a stage says of itself, and what of [training] that makes void.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from finetune.shapes import Shape
-from finetune.typed import meant
+from finetune.tables import meant
 from naru.errors import NaruError
 
 # Our column -> the names that the field uses for it, the surest first.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from finetune.limits import Above, AtLeast, Between, OneOf
 from finetune.lines import join
 from finetune.shapes import Shape
-from finetune.typed import Places, build, meant
+from finetune.tables import Places, build, meant
 from naru.errors import NaruError
 
 if TYPE_CHECKING:

@@ -43,6 +43,11 @@ WH = (
 )
 
 
+# What people put behind a few words.
+ASKED = "방법 얼마 언제 어디서 되나요 돼요? 가능해요? 하려면 알려줘".split()
+MARKS = ".,·'\"‘’“”()[]<>?!"
+
+
 @dataclass(frozen=True)
 class Paragraph:
     title: str
@@ -74,6 +79,27 @@ def sentence_pair(paragraph: Paragraph, rng: random.Random) -> tuple[str, str] |
     rest = " ".join(s for i, s in enumerate(sentences) if whole or i != at)
     document = f"{paragraph.title}\n{rest}" if rng.random() < 0.5 else rest
     return query, document
+
+
+def keyword_pair(paragraph: Paragraph, rng: random.Random) -> tuple[str, str] | None:
+    """Two to four words of a sentence, and of the title half of the time -> the paragraph, mostly with its title.
+
+    None when there are fewer than two words of two characters or more.
+    """
+    text = rng.choice(SENTENCE.split(paragraph.text))
+    if rng.random() < 0.5:
+        text = f"{paragraph.title} {text}"
+    words = [PARTICLE.sub("", word.strip(MARKS)) for word in text.split()]
+    words = [word for word in words if len(word) > 1]
+    if len(words) < 2:
+        return None
+    chosen = rng.sample(words, min(len(words), rng.randint(2, 4)))
+    if rng.random() < 0.7:
+        chosen.sort(key=words.index)
+    if rng.random() < 0.4:
+        chosen.append(rng.choice(ASKED))
+    titled = paragraph.title and rng.random() < 0.7
+    return " ".join(chosen), f"{paragraph.title}\n{paragraph.text}" if titled else paragraph.text
 
 
 def ask(sentence: str, rng: random.Random) -> str:

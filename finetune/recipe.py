@@ -19,7 +19,7 @@ from finetune.fitting import FITTING
 from finetune.limits import Above, AtLeast, Between, OneOf
 from finetune.lines import lines_of
 from finetune.shapes import Shape
-from finetune.typed import Places, build, meant
+from finetune.tables import Places, build, meant
 from naru.errors import NaruError
 
 SCHEDULERS = (

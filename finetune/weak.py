@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from finetune.noise import typed
-from finetune.pairs import Paragraph, degrade, sentence_pair, title_pair
+from finetune.pairs import Paragraph, degrade, keyword_pair, sentence_pair, title_pair
 from finetune.passages import wiki_questions
 from finetune.records import records
 from naru.errors import NaruError
@@ -25,7 +25,7 @@ Reader = Callable[[Path, random.Random], Iterator[Row]]
 MISTYPED = 0.35  # share of the queries of typed_NAME
 ENTAILED = {"entailment": 0.9, "neutral": 0.5, "contradiction": 0.25}  # as similarity
 SAME, SAME_TOPIC, STRANGE = 1.0, 0.35, 0.05  # similarity of two requests
-SENTENCES, TITLES = 8, 2  # weak pairs tried a document of `passages`
+SENTENCES, TITLES, KEYWORDS = 8, 2, 10  # weak pairs tried a document of `passages`
 REQUESTS = 6  # paraphrases used of each request
 
 
@@ -57,7 +57,8 @@ def wiki_sentences(path: Path, rng: random.Random) -> Iterator[Row]:
 
 
 def passages(path: Path, rng: random.Random) -> Iterator[Row]:
-    """A sentence of a document, put as a question, or its title -> the document: for a domain that nobody has judged.
+    """A sentence of a document put as a question, its title, or some of its words -> the document: for a domain that
+    nobody has judged.
 
     Records have `text` and perhaps `title`; of a BEIR folder, its corpus. NaruError naming the line without a text.
     """
@@ -72,6 +73,7 @@ def passages(path: Path, rng: random.Random) -> Iterator[Row]:
         paragraph = Paragraph(title, "", text)
         made = [sentence_pair(paragraph, rng) for _ in range(SENTENCES)]
         made += [title_pair(paragraph, rng) for _ in range(TITLES if title else 0)]
+        made += [keyword_pair(paragraph, rng) for _ in range(KEYWORDS)]
         seen: dict[tuple[str, str], None] = {}
         for query, document in filter(None, made):
             seen[typed(query, rng, MISTYPED), document] = None

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from finetune.pairs import Paragraph, ask, degrade, plain, sentence_pair, title_pair
+from finetune.pairs import ASKED, Paragraph, ask, degrade, keyword_pair, plain, sentence_pair, title_pair
 
 TEXT = (
     "나루는 강을 건너는 배가 닿는 곳이다. 한강에는 여러 나루가 있었다. 다리가 놓이면서 나루는 차츰 사라졌다."
@@ -59,6 +59,16 @@ def test_a_sentence_becomes_a_question(sentence: str, questions: set[str]) -> No
     made = [ask(sentence, random.Random(seed)) for seed in range(60)]
     assert sum(any(form in text for form in questions) for text in made) > 40
     assert all(len(text) <= len(sentence) + 12 for text in made)
+
+
+def test_a_few_words_ask_for_their_paragraph() -> None:
+    made = [keyword_pair(PARAGRAPH, random.Random(seed)) for seed in range(100)]
+    held = set(f"{PARAGRAPH.title} {PARAGRAPH.text}") | set("".join(ASKED))
+    for query, document in filter(None, made):
+        assert 2 <= len(query.split()) <= 5
+        assert set(query) <= held
+        assert document.endswith(PARAGRAPH.text)
+    assert keyword_pair(Paragraph("", "", "가 나"), random.Random(0)) is None
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_anybodys_documents_give_pairs_without_a_judgement(tmp_path: Path) -> No
     file.write_text(f"id,title,text\nc1,카드 분실 신고,{text}\nc2,,짧다\n", encoding="utf-8")
     rows = listed(file, "passages")
     assert made(file, "passages").shape is Shape.PAIRS
-    assert 5 <= len(rows) <= 10
+    assert 12 <= len(rows) <= 30
     assert all(set(str(row["document"])) <= set(f"카드 분실 신고\n{text}") for row in rows)
     assert len({tuple(row.values()) for row in rows}) == len(rows)
 
