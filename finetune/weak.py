@@ -25,7 +25,8 @@ Reader = Callable[[Path, random.Random], Iterator[Row]]
 MISTYPED = 0.35  # share of the queries of typed_NAME
 ENTAILED = {"entailment": 0.9, "neutral": 0.5, "contradiction": 0.25}  # as similarity
 SAME, SAME_TOPIC, STRANGE = 1.0, 0.35, 0.05  # similarity of two requests
-SENTENCES, TITLES, KEYWORDS = 8, 2, 10  # weak pairs tried a document of `passages`
+KINDS = {sentence_pair: 9, keyword_pair: 9, title_pair: 2}  # how often `passages` makes each
+TURNS, LEAST, ENOUGH = 40, 4, 16_000  # it takes each document so often; at least; the rows it then stops at
 REQUESTS = 6  # paraphrases used of each request
 
 
@@ -57,27 +58,32 @@ def wiki_sentences(path: Path, rng: random.Random) -> Iterator[Row]:
 
 
 def passages(path: Path, rng: random.Random) -> Iterator[Row]:
-    """A sentence of a document put as a question, its title, or some of its words -> the document: for a domain that
-    nobody has judged.
+    """A sentence of a document put as a question, some of its words, or its title -> the document: for a domain that
+    nobody has judged. All documents have their turn before one has its next: the first rows are of all of them.
 
     Records have `text` and perhaps `title`; of a BEIR folder, its corpus. NaruError naming the line without a text.
     """
     file = path / "corpus.jsonl" if path.is_dir() else path
-    for line, record in records(str(file), Path(), None):
-        title, text = record.get("title") or "", record.get("text")
-        if not isinstance(text, str) or not isinstance(title, str):
-            raise NaruError(
-                f"{file}:{line}: has {', '.join(map(repr, record))}; documents to make pairs of have 'text', a string, "
-                "and perhaps 'title'."
-            )
-        paragraph = Paragraph(title, "", text)
-        made = [sentence_pair(paragraph, rng) for _ in range(SENTENCES)]
-        made += [title_pair(paragraph, rng) for _ in range(TITLES if title else 0)]
-        made += [keyword_pair(paragraph, rng) for _ in range(KEYWORDS)]
-        seen: dict[tuple[str, str], None] = {}
-        for query, document in filter(None, made):
-            seen[typed(query, rng, MISTYPED), document] = None
-        yield from (pair(*one) for one in seen if one[0] and one[0] != one[1])
+    seen: set[int] = set()
+    for turn in range(TURNS):
+        if turn >= LEAST and len(seen) >= ENOUGH:
+            return
+        for line, record in records(str(file), Path(), None):
+            title, text = record.get("title") or "", record.get("text")
+            if not isinstance(text, str) or not isinstance(title, str):
+                raise NaruError(
+                    f"{file}:{line}: has {', '.join(map(repr, record))}; documents to make pairs of have 'text', a "
+                    "string, and perhaps 'title'."
+                )
+            (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
+            made = kind(Paragraph(title, "", text), rng)
+            if made is None or not made[0]:
+                continue
+            row = pair(typed(made[0], rng, MISTYPED), made[1])
+            key = hash((row["query"], row["document"]))
+            if key not in seen and row["query"] and row["query"] != row["document"]:
+                seen.add(key)
+                yield row
 
 
 def law(path: Path, rng: random.Random) -> Iterator[Row]:

@@ -73,7 +73,8 @@ class SegmentsOut(BaseModel):
 
 
 class HitOut(BaseModel):
-    """One passage. `semantic` is a cosine, `lexical` the share of the query's words; null: not used."""
+    """One passage. `semantic` is a cosine, `lexical` the share of the query's words; null: not used. `logit` is what
+    the engine ranked by; `probability` is made of it, of the hits it competes with, and of the calibration's map."""
 
     rank: int
     id: str

@@ -119,9 +119,20 @@ def test_anybodys_documents_give_pairs_without_a_judgement(tmp_path: Path) -> No
     file.write_text(f"id,title,text\nc1,카드 분실 신고,{text}\nc2,,짧다\n", encoding="utf-8")
     rows = listed(file, "passages")
     assert made(file, "passages").shape is Shape.PAIRS
-    assert 12 <= len(rows) <= 30
+    assert 15 <= len(rows) <= 40
     assert all(set(str(row["document"])) <= set(f"카드 분실 신고\n{text}") for row in rows)
     assert len({tuple(row.values()) for row in rows}) == len(rows)
+
+
+def test_the_first_pairs_are_of_all_documents(tmp_path: Path) -> None:
+    lines = [
+        f'{{"title": "{name}", "text": "{name} 신고는 여기서 합니다. 전화로도 됩니다."}}'
+        for name in "가나다라"
+    ]
+    file = tmp_path / "docs.jsonl"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    texts = [str(row["document"]) for row in listed(file, "passages", rows=16)]
+    assert all(any(name in text for text in texts) for name in "가나다라")
 
 
 def test_documents_without_a_text_are_named_by_line(tmp_path: Path) -> None:
