@@ -37,6 +37,7 @@ def test_the_recipes_of_the_readme_are_shipped() -> None:
         "ko-sroberta-multitask",
         "ko-sroberta-triplets",
         "naru-mini",
+        "naru-mini-collection",
         "naru-mini-domain",
         "staged-general-to-domain",
     ]
@@ -69,7 +70,7 @@ def test_the_numbers_are_guided(name: str) -> None:
     assert "2e-5 to 5e-5" in line(name, "learning_rate")  # for base-size encoders
     assert "1e-4" in line(name, "learning_rate")  # for small ones
     assert "10 %" in line(name, "warmup")
-    for key in ("epochs", "batch_size"):
+    for key in ("epochs" if load(name).training.steps is None else "steps", "batch_size"):
         assert "  # " in line(name, key)
 
 
