@@ -82,8 +82,14 @@ def chosen_precision(training: Training) -> str:
     if training.precision != "auto":
         return training.precision
     if not on_gpu:
-        return "fp32"
+        return "bf16" if on_cpu() and multiplies_bf16() else "fp32"
     return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+
+
+def multiplies_bf16() -> bool:
+    """Whether this CPU has instructions for bf16 (AMX or AVX-512); where it has not, bf16 is slower than fp32."""
+    asked = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)
 
 
 def rates(model: SentenceTransformer, recipe: Model, training: Training) -> dict[str, float]:

@@ -18,7 +18,7 @@ from sentence_transformers.sentence_transformer.modules import Dense
 from torch import nn
 
 from finetune import checkpoints
-from finetune.arguments import arguments, chosen_precision, rates
+from finetune.arguments import arguments, chosen_precision, on_cpu, rates
 from finetune.data import read
 from finetune.log import read_log
 from finetune.losses import loss_for
@@ -394,11 +394,20 @@ def test_the_trainer_gets_every_number_of_the_recipe(tmp_path: Path) -> None:
     assert (steps.max_steps, steps.warmup_steps, str(steps.eval_strategy.value)) == (5, 360, "no")
 
 
+@pytest.mark.skipif(not on_cpu(), reason="there is a GPU, which precision is chosen for")
+@pytest.mark.parametrize(("has_instructions", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_a_cpu_trains_in_what_it_multiplies_fast(
+    has_instructions: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: has_instructions)
+    assert chosen_precision(Training()) == precision
+
+
 def test_what_this_machine_does_not_have_is_said(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         with pytest.raises(NaruError, match='precision is "fp16", which a CPU does not compute'):
             chosen_precision(Training(precision="fp16"))
-        assert chosen_precision(Training()) == "fp32"
     assert chosen_precision(Training(precision="bf16")) == "bf16"
     with pytest.raises(
         NaruError, match="'no_such_reporter', which is not installed: pip install no_such_reporter"
