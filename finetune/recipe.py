@@ -155,7 +155,7 @@ class Training:
     weight_decay: Annotated[float, AtLeast(0)] = 0.01
     clip: Rate = 1.0  # largest norm of the gradient
     optimizer: Annotated[str, OneOf(*OPTIMIZERS)] = "adamw_torch_fused"
-    precision: Annotated[str, OneOf("auto", "fp32", "bf16", "fp16")] = "auto"  # auto: what the hardware computes fast
+    precision: Annotated[str, OneOf("auto", "fp32", "bf16", "fp16")] = "auto"  # what the hardware does fast
     evaluate: When = "epoch"
     evaluate_steps: Count | None = None  # with evaluate = "steps"
     save: When = "epoch"
