@@ -34,6 +34,7 @@ def check_agreement(recipe: Recipe) -> None:
     for number, stage in enumerate(recipe.stage):
         _stage(recipe, f"stage[{number}]", stage)
         _training(recipe, f"stage[{number}].training", stage.training)
+    _start_share(recipe)
 
 
 def check_paths(recipe: Recipe, root: Path) -> None:
@@ -121,6 +122,25 @@ def _training(recipe: Recipe, where: str, training: Training) -> None:
             raise recipe.places.refuse(f"{where}.{key}_steps", f'is {steps}, which wants {key} = "steps".')
     if training.early_stopping is not None and training.evaluate == "no":
         raise recipe.places.refuse(f"{where}.early_stopping", 'never happens with evaluate = "no".')
+
+
+def _start_share(recipe: Recipe) -> None:
+    """Weights that were random at the start are no half of a model, and the product of LoRA's two is not linear."""
+    stages = [(f"stage[{at}].training", stage.training) for at, stage in enumerate(recipe.stage)]
+    for number, (where, training) in enumerate(stages or [("training", recipe.training)]):
+        new = (
+            []
+            if number
+            else [name for name in ("adapter", "fresh", "vocabulary") if getattr(recipe.model, name)]
+        )
+        new += ["lora"] if recipe.model.lora else []
+        if training.start_share and new:
+            raise recipe.places.refuse(
+                f"{where}.start_share",
+                f"is {training.start_share}, and with [model.{new[0]}] there is no trained model at the start to "
+                "share. Leave it out, or set it in a later stage of its own"
+                + (", or train without LoRA." if new[0] == "lora" else "."),
+            )
 
 
 def _stage(recipe: Recipe, where: str, stage: Stage) -> None:

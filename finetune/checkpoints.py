@@ -160,6 +160,24 @@ def average(folders: Sequence[Path], model: nn.Module) -> None:
     restore({"model": mean, "losses": {}}, model, {}, folders[-1])
 
 
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of a model's weights as they are now, in main memory."""
+    return {key: tensor.detach().cpu().clone() for key, tensor in model.state_dict().items()}
+
+
+def blend(model: nn.Module, start: Mapping[str, Tensor], share: float) -> None:
+    """Make each weight of a model (1 - share) * its own + share * that of `start`; numbers that are counts stay.
+
+    What training has gained and what it has forgotten lie on a line between the two, and its middle often keeps most
+    of both (WiSE-FT: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+    """
+    mixed = {
+        key: tensor.cpu().double().lerp(start[key].double(), share) if tensor.is_floating_point() else tensor
+        for key, tensor in model.state_dict().items()
+    }
+    model.load_state_dict(mixed)
+
+
 def restore(saved: Mapping[str, Any], model: nn.Module, losses: Mapping[str, nn.Module], place: Path) -> None:
     """Put weights, as `torch.load` gives them back, into a model and its losses."""
     try:

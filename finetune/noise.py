@@ -50,7 +50,7 @@ def typed(query: str, rng: random.Random, rate: float = 0.5) -> str:
     if rng.random() >= rate:
         return query
     mistake: Callable[[str, random.Random], str] = rng.choices(
-        (unspaced, partly_unspaced, strayed, mistyped), weights=(4, 2, 2, 3)
+        (unspaced, partly_unspaced, strayed, mistyped), weights=(7, 2, 2, 3)
     )[0]
     return mistake(query, rng)
 

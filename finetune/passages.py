@@ -27,7 +27,7 @@ def wiki_questions(path: Path, rng: random.Random) -> Iterator[Row]:
             if rng.random() < NAMED:  # who asks names the thing; the sentence may only say "it"
                 query = f"{PARENTHESES.sub('', title)} {query}"
             titled = f"{title}\n{document}" if rng.random() < 0.5 else document
-            yield {"query": typed(query, rng, 0.35), "document": titled}
+            yield {"query": typed(query, rng, 0.4), "document": titled}
 
 
 def runs(path: Path, rng: random.Random) -> Iterator[tuple[str, str]]:

@@ -170,6 +170,7 @@ class Training:
     query_length: Count | None = None  # tokens while training; None: the model's length
     document_length: Count | None = None
     average: Annotated[int, AtLeast(2)] | None = None  # mean of the weights of the last so many checkpoints
+    start_share: Annotated[float, Between(0, 0.9)] = 0.0  # mixed into the end: of the weights at the start
     report_to: list[Annotated[str, OneOf("tensorboard", "wandb")]] = field(default_factory=list)
     hub_model_id: str | None = None
     hub_strategy: Annotated[str, OneOf("end", "every_save", "checkpoint", "all_checkpoints")] = "every_save"

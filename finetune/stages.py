@@ -159,11 +159,12 @@ def run_stage(leg: Leg, run: Run, earlier: Sequence[Leg]) -> Ended:
     """Train one stage; one that was begun goes on from its last checkpoint.
 
     Its weights are in the model afterwards: the best evaluated, the mean of the last checkpoints, or the last, as the
-    recipe says; those of the last step where the clock has stopped it.
+    recipe says, mixed with those of its start where it says so; those of the last step where the clock has stopped it.
     """
     training = leg.stage.training
     stage = ready(leg, run, earlier)
     trainer = stage.trainer
+    start = checkpoints.weights(run.model) if training.start_share else {}
     checkpoint = checkpoints.newest(leg.folder, run.journal.say)
     state = TrainerState.load_from_json(str(checkpoint / checkpoints.STATE)) if checkpoint else trainer.state
     if checkpoint and finished(state.log_history, state.global_step, state.max_steps, training):
@@ -177,6 +178,9 @@ def run_stage(leg: Leg, run: Run, earlier: Sequence[Leg]) -> Ended:
         return Ended(state.global_step, stopped=stopped)
 
     kept = _keep(leg, state, run.model, stage.losses)
+    if start:
+        checkpoints.blend(run.model, start, training.start_share)
+        kept = None
     figures = next(
         (_figures(entry) for entry in state.log_history if entry["step"] == kept and SCORE in entry), None
     )

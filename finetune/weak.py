@@ -22,7 +22,7 @@ from naru.errors import NaruError
 
 Row = dict[str, Any]
 Reader = Callable[[Path, random.Random], Iterator[Row]]
-MISTYPED = 0.35  # share of the queries of typed_NAME
+MISTYPED = 0.4  # share of the queries of typed_NAME
 ENTAILED = {"entailment": 0.9, "neutral": 0.5, "contradiction": 0.25}  # as similarity
 SAME, SAME_TOPIC, STRANGE = 1.0, 0.35, 0.05  # similarity of two requests
 KINDS = {sentence_pair: 9, keyword_pair: 9, title_pair: 2}  # how often `passages` makes each

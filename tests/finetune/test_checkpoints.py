@@ -126,6 +126,16 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
         checkpoints.load_weights(tmp_path, nn.Linear(5, 3))
 
 
+def test_a_blend_lies_between_two_models() -> None:
+    model, start = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    nn.init.constant_(model.weight, 2.0)
+    nn.init.constant_(start.weight, 10.0)
+    model.num_batches_tracked += 7
+    checkpoints.blend(model, checkpoints.weights(start), 0.25)
+    assert model.weight.tolist() == [4.0, 4.0]
+    assert model.num_batches_tracked.item() == 7
+
+
 def test_the_mean_of_weights(tmp_path: Path) -> None:
     folders = []
     for number, value in enumerate((1.0, 2.0, 6.0)):

@@ -125,6 +125,13 @@ BAD = [
     ("[0, 5]", "5", 25, "data[1].score_range", "5, expected a list"),
     ('name = "scores"', 'name = "law"', 24, "data[1].name", "for the second time"),
     ('name = "scores"\n', "", 23, "data[1].name", "is missing"),
+    (
+        'data = ["law"]',
+        'training.start_share = 0.5\ndata = ["law"]',
+        33,
+        "stage[0].training.start_share",
+        "later stage",
+    ),
     ('data = ["law"]', 'data = ["lawn"]', 33, "stage[0].data[0]", "Did you mean 'law'"),
     ('data = ["law"]', "data = []", 33, "stage[0].data", "is empty"),
     ("scores = 2", "score = 2", 37, "stage[1].weights.score", "Did you mean 'scores'"),

@@ -177,6 +177,28 @@ def test_the_weights_of_the_last_checkpoints_are_averaged(
     assert not torch.equal(*last)
 
 
+def test_a_share_of_the_start_is_mixed_into_the_end(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    """The second stage starts from what the first one ended with; a resumed run knows its start as well."""
+    recipe = staged("training.save_steps=1", "stage.1.training.steps=3", "stage.1.training.start_share=0.25")
+    train(recipe, small, tmp_path / "out")
+    folder = tmp_path / "out" / "checkpoints"
+    first, second = sorted(folder.iterdir())
+    name = "0.model.embeddings.word_embeddings.weight"
+    start, end = (
+        torch.load(path / "weights.pt")["model"][name] for path in (first / "done", second / "checkpoint-3")
+    )
+    kept = load_file(tmp_path / "out" / "model" / "model.safetensors")["embeddings.word_embeddings.weight"]
+    torch.testing.assert_close(kept, 0.75 * end + 0.25 * start)
+    assert not torch.equal(start, end)
+
+    checkpoints.remove(second / "done")
+    train(recipe, small, tmp_path / "out", Options(resume=True))
+    again = load_file(tmp_path / "out" / "model" / "model.safetensors")["embeddings.word_embeddings.weight"]
+    torch.testing.assert_close(again, kept, rtol=0, atol=0)
+
+
 def test_training_stops_early_without_gain(
     small: Path, staged: Callable[..., Recipe], tmp_path: Path
 ) -> None:
