@@ -128,18 +128,13 @@ def _start_share(recipe: Recipe) -> None:
     """Weights that were random at the start are no half of a model, and the product of LoRA's two is not linear."""
     stages = [(f"stage[{at}].training", stage.training) for at, stage in enumerate(recipe.stage)]
     for number, (where, training) in enumerate(stages or [("training", recipe.training)]):
-        new = (
-            []
-            if number
-            else [name for name in ("adapter", "fresh", "vocabulary") if getattr(recipe.model, name)]
-        )
-        new += ["lora"] if recipe.model.lora else []
+        tables = ("lora",) if number else ("lora", "adapter", "fresh", "vocabulary")
+        new = [table for table in tables if getattr(recipe.model, table)]
         if training.start_share and new:
             raise recipe.places.refuse(
                 f"{where}.start_share",
-                f"is {training.start_share}, and with [model.{new[0]}] there is no trained model at the start to "
-                "share. Leave it out, or set it in a later stage of its own"
-                + (", or train without LoRA." if new[0] == "lora" else "."),
+                f"is {training.start_share}, and with [model.{new[0]}] there is no trained model at the start to share. "
+                "Leave it out; without LoRA a later stage may have it.",
             )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from naru.text.jamo import LEADS, TAILS, VOWELS, Letters, is_syllable, join, split
 
+MISTYPED = 0.4  # share of the queries that weak readers give as people mistype them
 NEAR = (  # keys that lie side by side on the two-set keyboard (KS X 5002), by part of the syllable
     (
         "ㅂㅈ",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from finetune.noise import typed
+from finetune.noise import MISTYPED, typed
 from finetune.pairs import PARENTHESES, SENTENCE, ask, degrade
 
 SHORTEST, LONGEST = 250, 800  # characters of a passage; half of those of KorQuAD lie between 390 and 590
@@ -27,7 +27,7 @@ def wiki_questions(path: Path, rng: random.Random) -> Iterator[Row]:
             if rng.random() < NAMED:  # who asks names the thing; the sentence may only say "it"
                 query = f"{PARENTHESES.sub('', title)} {query}"
             titled = f"{title}\n{document}" if rng.random() < 0.5 else document
-            yield {"query": typed(query, rng, 0.4), "document": titled}
+            yield {"query": typed(query, rng, MISTYPED), "document": titled}
 
 
 def runs(path: Path, rng: random.Random) -> Iterator[tuple[str, str]]:

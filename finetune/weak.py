@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from finetune.noise import typed
+from finetune.noise import MISTYPED, typed
 from finetune.pairs import Paragraph, degrade, keyword_pair, sentence_pair, title_pair
 from finetune.passages import wiki_questions
 from finetune.records import records
@@ -22,7 +22,6 @@ from naru.errors import NaruError
 
 Row = dict[str, Any]
 Reader = Callable[[Path, random.Random], Iterator[Row]]
-MISTYPED = 0.4  # share of the queries of typed_NAME
 ENTAILED = {"entailment": 0.9, "neutral": 0.5, "contradiction": 0.25}  # as similarity
 SAME, SAME_TOPIC, STRANGE = 1.0, 0.35, 0.05  # similarity of two requests
 KINDS = {sentence_pair: 9, keyword_pair: 9, title_pair: 2}  # how often `passages` makes each
