@@ -24,6 +24,7 @@ LABELS = ("score", "label")
 POOL = 64  # batches made together: enough to lose little padding and few rows, and still to mix
 ROUND = 16  # token lengths are padded to a multiple of this: few shapes, which the CPU kernels keep
 CHUNK = 10_000  # rows read at once
+GROUP = 16  # neighbours that come together
 
 
 class Plain:
@@ -180,6 +181,35 @@ class ByClass(Plain):
             left = {at: rows for at, rows in left.items() if rows}
         if len(batch) >= 4:
             yield batch
+
+
+class Neighbours(Plain):
+    """Rows whose vectors (`label`) lie together, GROUP of them at a time: a batch of strangers has little to compare.
+
+    A row drawn by chance brings those nearest to it by cosine among the rows of its pool that no batch has had.
+    """
+
+    def __init__(self, dataset: Dataset, size: int, seed: Sequence[int], name: str = "") -> None:
+        super().__init__(dataset, size, seed, name)
+        self.dataset = dataset  # planning counts batches of rows that have no vectors yet
+
+    def batches(self, number: int) -> Iterator[list[int]]:
+        rng = self._rng(number)
+        order = rng.permutation(self.rows)
+        taught = self.dataset.select_columns("label").with_format("numpy")
+        for start in range(0, self.rows, POOL * self.size):
+            pool = order[start : start + POOL * self.size]
+            vectors = np.asarray(taught[pool.tolist()]["label"], np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+            left = np.arange(len(pool))
+            while len(left):
+                batch: list[int] = []
+                while len(left) and len(batch) < self.size:
+                    near = vectors[left] @ vectors[rng.choice(left)]
+                    nearest = np.argsort(-near, kind="stable")[: min(GROUP, self.size - len(batch))]
+                    batch += pool[left[nearest]].tolist()
+                    left = np.delete(left, nearest)
+                yield batch
 
 
 SAMPLERS: dict[str, type[Plain]] = {

@@ -79,6 +79,45 @@ class Distillation(nn.Module):
         return {"unit": self.unit, "projection": self.projection is not None}
 
 
+class Relations(nn.Module):
+    """The cosines between the texts of a batch as the teacher has them (Tung and Mori 2019; Park et al. 2019).
+
+    Over all pairs of different rows, the sum of (student's cosine - teacher's)^2 by the sum of (teacher's - their
+    mean)^2: 0 for the teacher's own cosines, 1 for all of them at the mean. Rows are as for `Distillation`; with
+    `translations` the student encodes the last column only. The dimensions of student and teacher may differ.
+
+    What a batch of strangers teaches is little: `finetune.batches.Neighbours` brings like texts together.
+    """
+
+    def __init__(self, model: SentenceTransformer, translations: bool = False) -> None:
+        super().__init__()
+        self.model = model
+        self.translations = translations
+
+    def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        """The loss of a batch: token tensors of one or two columns, teacher vectors [n, teacher] -> scalar."""
+        columns = list(sentence_features)[-1:] if self.translations else list(sentence_features)
+        return self.compute_loss_from_embeddings(
+            [self.model(features)["sentence_embedding"] for features in columns], labels
+        )
+
+    def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:
+        """The loss of one or two lists of vectors [n, dim] and the teacher's [n, teacher] -> scalar."""
+        given = functional.normalize(torch.cat([vectors.float() for vectors in embeddings]), dim=1)
+        teacher = functional.normalize(labels.to(given), dim=1)
+        wanted = (teacher @ teacher.T).repeat(len(embeddings), len(embeddings))
+        strangers = ~torch.eye(len(labels), dtype=torch.bool, device=given.device).repeat(
+            len(embeddings), len(embeddings)
+        )
+        found, wanted = (given @ given.T)[strangers], wanted[strangers]
+        spread = (wanted - wanted.mean()).square().sum()
+        return (found - wanted).square().sum() / spread.clamp(min=1e-6)
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """The parameters, for the model card that sentence-transformers writes."""
+        return {"translations": self.translations}
+
+
 def opened(base: str, root: Path, device: torch.device) -> SentenceTransformer:
     """A teacher or a guide by its name, as in [model] base: frozen, on the device of the student."""
     model: SentenceTransformer = open_model(Model(base=base), root, seed=0)

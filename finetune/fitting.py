@@ -120,6 +120,14 @@ class Mse:
 
 
 @dataclass(frozen=True)
+class Relational:
+    """Distillation of how texts compare: the cosines within a batch as the teacher's, whose dimension does not matter."""
+
+    teacher: str  # a model, named as in [model] base
+    translations: bool = False  # sentences and translations: the student learns the translations alone
+
+
+@dataclass(frozen=True)
 class Hybrid:
     """alpha * cosine embedding + (1 - alpha) * KL of in-batch similarities (finetune.hybrid)."""
 
@@ -154,6 +162,7 @@ PARAMETERS: dict[str, type[Any]] = {
     "softmax": Softmax,
     "batch-hard-triplet": BatchHardTriplet,
     "mse": Mse,
+    "relational": Relational,
     "hybrid": Hybrid,
     "joint": Joint,
 }
@@ -166,9 +175,11 @@ FITTING: dict[Shape, tuple[str, ...]] = {
     ),
     Shape.CLASSED_PAIRS: ("softmax", "joint"),
     Shape.CLASSED: ("batch-hard-triplet", "joint"),
-    Shape.SENTENCES: ("mse",),
-    Shape.PARALLEL: ("ranking", "cached-ranking", "mse"),
+    Shape.SENTENCES: ("mse", "relational"),
+    Shape.PARALLEL: ("ranking", "cached-ranking", "mse", "relational"),
 }  # fmt: skip  # the first is the default
+TAUGHT = ("mse", "relational")
+"""Losses over the vectors of a teacher, computed before training."""
 
 
 def fitting(shape: Shape) -> list[str]:
@@ -210,9 +221,9 @@ def check_fit(source: Source, shape: Shape, place: str = "") -> None:
             f"{before}data {source.name!r}: loss {name!r} does not fit {shape}. Fitting: {', '.join(fitting(shape))}."
         )
     given = source.loss.parameters if source.loss else {}
-    if name == "mse" and "teacher" not in given:
+    if name in TAUGHT and "teacher" not in given:
         raise NaruError(
-            f'{before}data {source.name!r}: {shape} want a teacher: loss = {{name = "mse", teacher = "MODEL"}}.'
+            f'{before}data {source.name!r}: {shape} want a teacher: loss = {{name = "{name}", teacher = "MODEL"}}.'
         )
     if name == "joint" and (shape is Shape.CLASSED_PAIRS) and given.get("together") is None:
         raise NaruError(

@@ -7,8 +7,8 @@
     labelled pairs   online-contrastive, contrastive, cosent, angle, cosine, hybrid, softmax, joint
     classed pairs    softmax, joint
     classed          batch-hard-triplet, joint
-    sentences        mse
-    parallel         ranking, cached-ranking, mse
+    sentences        mse, relational
+    parallel         ranking, cached-ranking, mse, relational
 
 Matryoshka goes around any of them: the loss at every dimension given, of vectors cut and normalised again; heads of a
 loss read the missing dimensions as zeros.
@@ -33,7 +33,7 @@ from torch import nn
 
 from finetune import fitting
 from finetune.data import Rows
-from finetune.distillation import Distillation, Guide, opened, with_vectors
+from finetune.distillation import Distillation, Guide, Relations, opened, with_vectors
 from finetune.hybrid import HybridLoss
 from finetune.joint import JointLoss
 from finetune.recipe import Loss, Source
@@ -70,7 +70,7 @@ class Case:
 
 def prepared(source: Source, rows: Rows, root: Path, model: SentenceTransformer, folder: Path) -> Rows:
     """The rows as their loss wants them: as they are, or with the teacher's vectors as labels, kept in `folder`."""
-    if fitting.chosen(source, rows.shape) != "mse":
+    if fitting.chosen(source, rows.shape) not in fitting.TAUGHT:
         return rows
     fitting.check_fit(source, rows.shape)
     teacher = fitting.parameters(_named(source, rows.shape)).teacher
@@ -200,6 +200,7 @@ MAKERS: dict[str, Callable[[Any, Case], nn.Module]] = {
     "mse": lambda p, case: Distillation(
         case.model, len(case.rows.dataset[0]["label"]), case.unit, p.projection
     ),
+    "relational": lambda p, case: Relations(case.model, p.translations),
     "hybrid": lambda p, case: HybridLoss(case.model, p.alpha, p.temperature, p.margin),
     "joint": joint,
 }

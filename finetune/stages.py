@@ -52,6 +52,7 @@ class Leg:
             [source.batch_size for source in self.sources],
             self.stage.training.sampler,
             [seed, self.number],
+            [source.name for source in self.sources if source.loss and source.loss.name == "relational"],
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch.utils.data import ConcatDataset, DataLoader
 from transformers import PrinterCallback, TrainerCallback, set_seed
 
 from finetune import checkpoints
-from finetune.batches import SAMPLERS, Collate, Weighted
+from finetune.batches import SAMPLERS, Collate, Neighbours, Plain, Weighted
 from finetune.checkpoints import Say
 from finetune.data import Rows
 from finetune.flow import best_step
@@ -34,17 +34,24 @@ class Supply:
     sizes: Sequence[int | None]
     sampler: str
     seed: Sequence[int]
+    compared: Collection[str] = ()  # names of those whose texts a teacher compares
 
     def batches(self, size: int, planned: int, together: int = 1) -> Weighted:
-        """Batches of `size` rows where the recipe plans `planned`: own sizes shrink as much. Classed rows come by class
-        unless the sampler is plain, as a batch of strangers teaches nothing; no others do."""
+        """Batches of `size` rows where the recipe plans `planned`: own sizes shrink as much. Unless the sampler is plain,
+        classed rows come by class and rows that a teacher compares with their neighbours, as a batch of strangers
+        teaches nothing; no others do."""
         sources = []
         for number, (rows, own) in enumerate(zip(self.rows, self.sizes, strict=True)):
-            by_class = rows.shape is Shape.CLASSED and self.sampler != "plain"
-            kind = "by-class" if by_class else "no-duplicates" if self.sampler == "by-class" else self.sampler
             fitted = max(1, (own or planned) * size // planned)
-            sources.append(SAMPLERS[kind](rows.dataset, fitted, [*self.seed, number], rows.name))
+            sources.append(self._kind(rows)(rows.dataset, fitted, [*self.seed, number], rows.name))
         return Weighted(sources, self.weights, self.seed, together)
+
+    def _kind(self, rows: Rows) -> type[Plain]:
+        if self.sampler != "plain" and rows.shape is Shape.CLASSED:
+            return SAMPLERS["by-class"]
+        if self.sampler != "plain" and rows.name in self.compared:
+            return Neighbours
+        return SAMPLERS["no-duplicates" if self.sampler == "by-class" else self.sampler]
 
 
 _Trainer: Any = SentenceTransformerTrainer  # most of it has no types

@@ -8,6 +8,7 @@ yields rows of one training shape. `typed_NAME` is the same with a third of the 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ SAME, SAME_TOPIC, STRANGE = 1.0, 0.35, 0.05  # similarity of two requests
 KINDS = {sentence_pair: 9, keyword_pair: 9, title_pair: 2}  # how often `passages` makes each
 TURNS, LEAST, ENOUGH = 40, 4, 16_000  # it takes each document so often; at least; the rows it then stops at
 REQUESTS = 6  # paraphrases used of each request
+SHORTEST, LONGEST = 12, 260  # characters of an English block that is taken with its translation
+LEAST_ENGLISH, MOST_ENGLISH = 1.0, 3.6  # of its characters for each Korean one
+HANGUL = re.compile("[가-힣]")
 
 
 def table(path: Path, rng: random.Random) -> Iterator[Row]:
@@ -180,10 +184,20 @@ def _scored(first: str, second: str, score: float) -> Row:
 
 
 def translations(path: Path, rng: random.Random) -> Iterator[Row]:
-    """Korean and English blocks that say the same."""
+    """English blocks and the Korean ones that say the same, as far as their lengths and letters can tell."""
     for row in table(path, rng):
-        if len(row["ko"]) >= 15:
-            yield pair(row["ko"], row["en"])
+        source, target = " ".join(row["en"].split()), " ".join(row["ko"].split())
+        likely = target and LEAST_ENGLISH < len(source) / len(target) < MOST_ENGLISH
+        if likely and SHORTEST <= len(source) <= LONGEST and len(HANGUL.findall(target)) > 0.4 * len(target):
+            yield {"source": source, "target": target}
+
+
+def translated_similarity(path: Path, _rng: random.Random) -> Iterator[Row]:
+    """The sentences of KorSTS's training pairs with their English originals, each once, but for those that its
+    evaluation parts share."""
+    rows = [row for row in pq.read_table(path).to_pylist() if not row["in_eval"]]
+    found = {row[f"sentence{side}"]: row[f"sentence{side}_en"] for row in rows for side in (1, 2)}
+    return ({"source": original, "target": text} for text, original in found.items())
 
 
 def mistyped(reader: Reader) -> Reader:
@@ -212,6 +226,7 @@ READERS: dict[str, Reader] = {
     "passages": passages,
     "similarity": similarity,
     "small_talk": small_talk,
+    "translated_similarity": translated_similarity,
     "translations": translations,
     "wiki_questions": wiki_questions,
     "wiki_sentences": wiki_sentences,

@@ -9,7 +9,18 @@ import pytest
 from datasets import Dataset
 from transformers import AutoTokenizer
 
-from finetune.batches import ROUND, ByClass, Collate, Column, LikeLength, NoDuplicates, Plain, Weighted
+from finetune.batches import (
+    GROUP,
+    ROUND,
+    ByClass,
+    Collate,
+    Column,
+    LikeLength,
+    Neighbours,
+    NoDuplicates,
+    Plain,
+    Weighted,
+)
 from naru.errors import NaruError
 
 
@@ -21,6 +32,34 @@ def pairs(count: int, documents: int) -> Dataset:
         for i in range(count)
     ]
     return Dataset.from_list(rows)
+
+
+def compared(count: int) -> Dataset:
+    """Texts with vectors around ten directions: row i belongs to i % 10."""
+    rng = np.random.default_rng(0)
+    vectors = np.eye(10)[np.arange(count) % 10] * 5 + rng.normal(0, 0.1, (count, 10))
+    return Dataset.from_dict({"sentence": [f"문장 {i}" for i in range(count)], "label": vectors.tolist()})
+
+
+def test_neighbours_come_together_and_every_row_once_a_pass() -> None:
+    batches = list(Neighbours(compared(1000), 2 * GROUP, [1]).batches(0))
+    assert sorted(row for batch in batches for row in batch) == list(range(1000))
+    assert [len(batch) for batch in batches] == [2 * GROUP] * (1000 // (2 * GROUP)) + [1000 % (2 * GROUP)]
+    assert (
+        len({len({row % 10 for row in batch}) for batch in batches[:25]} - {1, 2}) == 0
+    )  # two groups: two kinds
+    assert len(Neighbours(compared(1000), 2 * GROUP, [1])) == len(batches)
+
+
+def test_neighbours_are_the_same_again_and_others_in_the_next_pass() -> None:
+    sampler = Neighbours(compared(200), 32, [1])
+    first = list(sampler.batches(0))
+    assert list(Neighbours(compared(200), 32, [1]).batches(0)) == first
+    assert list(sampler.batches(1)) != first
+
+
+def test_batches_can_be_counted_before_the_teacher_was_asked() -> None:
+    assert len(Neighbours(compared(100).remove_columns("label"), 32, [1])) == 4
 
 
 def classed(*sizes: int) -> Dataset:

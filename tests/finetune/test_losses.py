@@ -22,7 +22,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 
 from finetune import losses
 from finetune.data import Rows
-from finetune.distillation import Distillation
+from finetune.distillation import Distillation, Relations
 from finetune.fitting import FITTING, PARAMETERS
 from finetune.losses import MAKERS, loss_for, prepared
 from finetune.recipe import Loss, Source
@@ -77,6 +77,7 @@ def source(shape: Shape, name: str, teacher: Path, matryoshka: list[int] | None 
         "cached-gist": {"guide": str(teacher), "mini_batch": 2},
         "cached-ranking": {"mini_batch": 2},
         "mse": {"teacher": str(teacher)},
+        "relational": {"teacher": str(teacher)},
     }
     if (shape, name) == (Shape.CLASSED_PAIRS, "joint"):
         told["joint"] = {"together": ["entailment"]}
@@ -286,6 +287,51 @@ def test_the_teacher_is_asked_once_and_its_vectors_are_kept(
     assert prepared(
         source(Shape.PAIRS, "ranking", teacher), rows(Shape.PAIRS), Path(), model, tmp_path
     ).dataset
+
+
+def test_relations_are_the_share_of_the_teacher_s_cosines_that_is_missed(model: SentenceTransformer) -> None:
+    student = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])  # cosines .6, 0, .8
+    teacher = torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 4.0]])  # cosines 0, 0, .6
+    loss = Relations(model)
+    value = loss.compute_loss_from_embeddings([student], teacher).item()
+    assert value == pytest.approx((0.36 + 0 + 0.04) / (0.04 + 0.04 + 0.16))
+    assert loss.compute_loss_from_embeddings([3 * teacher], teacher).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_relations_reach_across_columns_but_not_to_a_text_s_own_translation(
+    model: SentenceTransformer,
+) -> None:
+    side = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    other = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    teacher = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    with_third = [torch.cat([columns, columns[:1]]) for columns in (side, other)]
+    # cosines within `side` .6, 1, .6, within `other` 1, 1, 1, and across (row, other's row) 0, 0, .8, .8, 0, 0;
+    # the teacher's are 0, 1, 0, the same, and 0, 1, 0, 0, 1, 0; the first two count twice as the matrix has them so
+    missed = 2 * (0.36 + 0 + 0.36) + 2 * (1 + 0 + 1) + 2 * (0 + 1 + 0.64 + 0.64 + 1 + 0)
+    spread = 24 * (1 / 3) * (2 / 3)
+    value = Relations(model).compute_loss_from_embeddings(with_third, teacher).item()
+    assert value == pytest.approx(missed / spread)
+
+
+def test_relations_may_be_learnt_by_the_translations_alone(
+    model: SentenceTransformer, teacher: Path, tmp_path: Path
+) -> None:
+    model.eval()
+    vectors = torch.tensor(SentenceTransformer(str(teacher), device="cpu").encode(FIRST))
+    features = [model.preprocess(texts) for texts in (FIRST, SECOND)]
+    alone = Relations(model, translations=True)(features, vectors)
+    assert torch.equal(alone, Relations(model)(features[1:], vectors))
+    assert not torch.equal(alone, Relations(model)(features, vectors))
+
+
+def test_a_teacher_of_another_dimension_is_followed_in_its_relations(
+    make_model: Callable[..., Path], model: SentenceTransformer, tmp_path: Path
+) -> None:
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+    wide = make_model(modules=[Pooling(32, "mean"), Dense(32, 48)])
+    given = Source("s", loss=Loss("relational", {"teacher": str(wide)}))
+    check_training(model, given, rows(Shape.SENTENCES), tmp_path)
 
 
 def test_a_student_of_another_dimension_learns_through_a_layer(

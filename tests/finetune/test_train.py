@@ -19,10 +19,11 @@ from torch import nn
 
 from finetune import checkpoints
 from finetune.arguments import arguments, chosen_precision, on_cpu, rates
+from finetune.batches import LikeLength, Neighbours, NoDuplicates, Plain
 from finetune.data import read
 from finetune.log import read_log
 from finetune.losses import loss_for
-from finetune.recipe import Adapter, Lora, Model, Recipe, Source, Training, load
+from finetune.recipe import Adapter, Lora, Loss, Model, Recipe, Source, Training, load
 from finetune.resolved import to_toml
 from finetune.stages import collate
 from finetune.train import Options, Outcome, train
@@ -284,6 +285,39 @@ def made(model: SentenceTransformer, training: Training, folder: Path, loss: Any
         training=training,
         say=print,
     )
+
+
+def test_what_a_teacher_compares_comes_with_its_neighbours(small: Path) -> None:
+    rows = read(Source("pairs", "pairs.jsonl"), small, 0)
+    other = replace(rows, name="other")
+    both = [rows, other]
+    kinds = {
+        sampler: [
+            type(source)
+            for source in Supply(both, [1, 1], [None, None], sampler, [1], ["other"]).batches(4, 4).sources
+        ]
+        for sampler in ("like-length", "by-class", "plain")
+    }
+    assert kinds == {
+        "like-length": [LikeLength, Neighbours],
+        "by-class": [NoDuplicates, Neighbours],
+        "plain": [Plain, Plain],
+    }
+
+
+def test_a_recipe_learns_the_relations_of_a_teacher(
+    small: Path, staged: Callable[..., Recipe], make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    parallel = [{"en": f"sentence {i} says this", "ko": f"문장 {i}은 이렇게 말한다"} for i in range(40)]
+    (tmp_path / "parallel.jsonl").write_text("\n".join(map(json.dumps, parallel)), encoding="utf-8")
+    taught = Source(
+        "taught",
+        str(tmp_path / "parallel.jsonl"),
+        loss=Loss("relational", {"teacher": str(make_model("xlm-roberta")), "translations": True}),
+    )
+    recipe = replace(staged("training.steps=2"), data=[taught], stage=[])
+    assert train(recipe, small, tmp_path / "out").steps == 2
+    assert list((tmp_path / "out").rglob("*.arrow"))
 
 
 class Narrow(nn.Module):

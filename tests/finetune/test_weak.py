@@ -31,6 +31,42 @@ def test_scored_pairs_leave_out_what_the_evaluation_holds(data: Path) -> None:
     assert all(0 <= float(str(row["score"])) <= 1 for row in rows.dataset)
 
 
+def test_translations_of_like_length_are_kept(tmp_path: Path) -> None:
+    good = {"en": "Render a  component conditionally.", "ko": "컴포넌트를 조건에 따라\n렌더링합니다."}
+    bad = [
+        {"en": "Note", "ko": "참고"},  # short
+        {"en": "See the guide on testing your components.", "ko": "참고하세요."},  # most of it is missing
+        {
+            "en": "Install it with npm.",
+            "ko": "이 명령으로 최신 버전의 패키지를 설치할 수 있습니다.",
+        },  # says more
+        {"en": "npm install --save-dev @types/react", "ko": "npm install --save-dev 입니다"},  # hardly Korean
+        {"en": "A block without a translation.", "ko": ""},
+    ]
+    write(tmp_path, "parallel", good, *bad)
+    rows = made(tmp_path / "parallel.parquet", "translations")
+    assert rows.shape is Shape.PARALLEL
+    assert list(rows.dataset) == [
+        {"source": "Render a component conditionally.", "target": "컴포넌트를 조건에 따라 렌더링합니다."}
+    ]
+
+
+def test_translated_similarity_gives_each_sentence_once_and_nothing_of_the_evaluation(tmp_path: Path) -> None:
+    def row(first: str, second: str, in_eval: bool) -> dict[str, object]:
+        return {
+            "sentence1": first,
+            "sentence2": second,
+            "sentence1_en": f"en {first}",
+            "sentence2_en": f"en {second}",
+            "score": 1.0,
+            "in_eval": in_eval,
+        }
+
+    write(tmp_path, "korsts_train", row("가", "나", False), row("나", "다", False), row("라", "마", True))
+    rows = listed(tmp_path / "korsts_train.parquet", "translated_similarity")
+    assert rows == [{"source": f"en {text}", "target": text} for text in "가나다"]
+
+
 def test_rows_are_capped_and_the_same_for_the_same_seed(data: Path) -> None:
     path = data / "train" / "wiki_paragraphs.parquet"
     rows = listed(path, "wiki_sentences", rows=30)
