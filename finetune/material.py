@@ -16,6 +16,7 @@ from finetune.card import sha256
 from finetune.check import Findings, check
 from finetune.data import Rows, held_out, read
 from finetune.held import Held, held_from, open_held
+from finetune.model import located
 from finetune.recipe import Recipe
 from naru.errors import NaruError
 
@@ -113,11 +114,9 @@ def _files(path: str | None, root: Path) -> list[Path]:
 
 
 def base_digests(base: str, root: Path) -> dict[str, str]:
-    """SHA-256 of the files of a base model that is a folder."""
-    folder = root / base
+    """SHA-256 of the files of a base model: a folder, the bundled one, or one of the Hub as the cache has it."""
+    folder = located(base, root)
     kinds = (".safetensors", ".bin", ".json", ".txt", ".model")
-    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-        return {}
     return {
         file.relative_to(folder).as_posix(): sha256(file)
         for file in sorted(folder.rglob("*"))

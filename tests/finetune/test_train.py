@@ -23,6 +23,7 @@ from finetune.batches import LikeLength, Neighbours, NoDuplicates, Plain
 from finetune.data import read
 from finetune.log import read_log
 from finetune.losses import loss_for
+from finetune.material import base_digests
 from finetune.recipe import Adapter, Lora, Loss, Model, Recipe, Source, Training, load
 from finetune.resolved import to_toml
 from finetune.stages import collate
@@ -318,6 +319,11 @@ def test_a_recipe_learns_the_relations_of_a_teacher(
     recipe = replace(staged("training.steps=2"), data=[taught], stage=[])
     assert train(recipe, small, tmp_path / "out").steps == 2
     assert list((tmp_path / "out").rglob("*.arrow"))
+
+
+def test_the_bundled_base_is_named_by_its_hashes(tmp_path: Path) -> None:
+    found = base_digests("naru-mini", tmp_path)
+    assert {"model.safetensors", "tokenizer.json", "1_Pooling/config.json"} <= found.keys()
 
 
 class Narrow(nn.Module):
