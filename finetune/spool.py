@@ -34,7 +34,8 @@ def _folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     lock = (folder / "lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    atexit.register(lambda: (shutil.rmtree(folder, ignore_errors=True), lock.close()))
+    atexit.register(lock.close)  # the last one registered runs first
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
