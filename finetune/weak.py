@@ -192,12 +192,12 @@ def translations(path: Path, rng: random.Random) -> Iterator[Row]:
             yield {"source": source, "target": target}
 
 
-def translated_similarity(path: Path, _rng: random.Random) -> Iterator[Row]:
+def translated_similarity(path: Path, rng: random.Random) -> Iterator[Row]:
     """The sentences of KorSTS's training pairs with their English originals, each once, but for those that its
     evaluation parts share."""
-    rows = [row for row in pq.read_table(path).to_pylist() if not row["in_eval"]]
+    rows = [row for row in table(path, rng) if not row["in_eval"]]
     found = {row[f"sentence{side}"]: row[f"sentence{side}_en"] for row in rows for side in (1, 2)}
-    return ({"source": original, "target": text} for text, original in found.items())
+    return ({"source": original, "target": text} for text, original in sorted(found.items()))
 
 
 def mistyped(reader: Reader) -> Reader:
