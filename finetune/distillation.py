@@ -86,7 +86,7 @@ class Relations(nn.Module):
     mean)^2: 0 for the teacher's own cosines, 1 for all of them at the mean. Rows are as for `Distillation`; with
     `translations` the student encodes the last column only. The dimensions of student and teacher may differ.
 
-    What a batch of strangers teaches is little: `finetune.batches.Neighbours` brings like texts together.
+    What a batch of strangers teaches is little: `finetune.samplers.Neighbours` brings like texts together.
     """
 
     def __init__(self, model: SentenceTransformer, translations: bool = False) -> None:

@@ -27,7 +27,7 @@ class HybridLoss(nn.Module):
     no label between: here the cosine may lie anywhere from 2 s - 1 to margin + (1 - margin) s, which narrows to 1 as
     s grows, and the second term places it. The second is the KL divergence of distillation (Hinton et al. 2015, without
     the factor t * t; over a batch as in Lin et al. 2020, arXiv 2010.11386), with the labels as teacher: passages of
-    other rows count as 0, so no text may occur twice in a batch (`finetune.batches.LikeLength`, or the trainer's
+    other rows count as 0, so no text may occur twice in a batch (`finetune.samplers.LikeLength`, or the trainer's
     NO_DUPLICATES). A row of label 0 asks that its passage be no more likely than a stranger's. The temperature is 0.1
     because lower ones lose the grades: at 0.05 and 64 rows labels 0.5 and 1 both come to a probability above 0.99.
 

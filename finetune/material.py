@@ -11,13 +11,13 @@ import numpy as np
 
 from finetune import fitting
 from finetune.agreement import rows_of
-from finetune.batches import lengths
 from finetune.card import sha256
 from finetune.check import Findings, check
 from finetune.data import Rows, held_out, read
 from finetune.held import Held, held_from, open_held
 from finetune.model import located
 from finetune.recipe import Recipe
+from finetune.samplers import lengths
 from naru.errors import NaruError
 
 

@@ -19,7 +19,7 @@ from transformers import TrainerState, set_seed
 
 from finetune import checkpoints
 from finetune.arguments import arguments, rates
-from finetune.batches import LABELS, Collate, Column
+from finetune.batches import Collate, Column
 from finetune.data import Rows
 from finetune.flow import SCORE, Clock, Flow, best_step, finished
 from finetune.hub import Pushes
@@ -27,6 +27,7 @@ from finetune.journal import Journal
 from finetune.losses import loss_for
 from finetune.measures import Measures
 from finetune.recipe import Recipe, Source, Stage
+from finetune.samplers import LABELS
 from finetune.trainer import Supply, Trainer
 
 

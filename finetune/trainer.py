@@ -17,11 +17,12 @@ from torch.utils.data import ConcatDataset, DataLoader
 from transformers import PrinterCallback, TrainerCallback, set_seed
 
 from finetune import checkpoints
-from finetune.batches import SAMPLERS, Collate, Neighbours, Plain, Weighted
+from finetune.batches import Collate, Weighted
 from finetune.checkpoints import Say
 from finetune.data import Rows
 from finetune.flow import best_step
 from finetune.recipe import Training
+from finetune.samplers import SAMPLERS, Neighbours, Plain
 from finetune.shapes import Shape
 
 

@@ -19,13 +19,13 @@ from torch import nn
 
 from finetune import checkpoints
 from finetune.arguments import arguments, chosen_precision, on_cpu, rates
-from finetune.batches import LikeLength, Neighbours, NoDuplicates, Plain
 from finetune.data import read
 from finetune.log import read_log
 from finetune.losses import loss_for
 from finetune.material import base_digests
 from finetune.recipe import Adapter, Lora, Loss, Model, Recipe, Source, Training, load
 from finetune.resolved import to_toml
+from finetune.samplers import LikeLength, Neighbours, NoDuplicates, Plain
 from finetune.stages import collate
 from finetune.train import Options, Outcome, train
 from finetune.trainer import Supply, Trainer
