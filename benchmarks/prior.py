@@ -2,10 +2,9 @@
 
     python -m benchmarks.prior --data ../shared/data
 
-Hybrid's direction (how much lexical for one unit of semantic): a prior must not make any collection worse, so what
-counts is the least gain over lexical alone, in nDCG@10, among the sets; of the ratios that keep half of the greatest
-such gain, the nearest to words alone is chosen, since a collection not seen may like meaning less than these do. Bias,
-scale and rivalry are then the likeliest for the first hits of as many queries of each set as the smallest has, as
+Hybrid's direction (how much lexical for one unit of semantic): a prior must not make a collection worse than words
+alone, so of the ratios at which no set loses more nDCG@10 than its standard error, the one that gains most on average is
+chosen. Bias, scale and rivalry are then the likeliest for the first hits of as many queries of each set as the smallest has, as
 `evaluation/fit.py` fits them for one collection. All are checked by leaving each set out in turn. Cosines are in
 deviations above each collection's background, as `naru/relevance.py` states its prior. Only calibrate/dev parts are read.
 """
@@ -14,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from evaluation.calibrate import sigmoid
 from evaluation.candidates import Candidates, Floats, collect, of_mode
 from evaluation.directions import ndcg
 from evaluation.fit import Page, likeliest, logits, ranking
+from evaluation.intervals import grouped
 from evaluation.reliability import ece, log_loss
 from naru.relevance import MODES, Fit, Scores
 from search import Searcher
@@ -40,19 +40,39 @@ def standardised(searcher: Searcher, judged: JudgedSet) -> Candidates:
     return replace(found, semantic=(found.semantic - background.mean) / background.deviation)
 
 
-def gains(sets: Sequence[Candidates]) -> Floats:
-    """What each ratio of RATIOS gains over lexical alone, in nDCG@10: [ratios, sets]."""
-    lexical: Floats = np.array([ndcg(one, one.lexical).mean() for one in sets])
-    hybrid: Floats = np.array(
-        [[ndcg(one, one.semantic + ratio * one.lexical).mean() for one in sets] for ratio in RATIOS]
-    )
-    return hybrid - lexical
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """What each ratio of RATIOS gains over lexical alone, in nDCG@10, and the standard error: [ratios, sets]."""
+
+    mean: Floats
+    error: Floats
+
+    @classmethod
+    def of(cls, sets: Sequence[Candidates]) -> Gains:
+        means, errors = zip(*map(_gains, sets), strict=True)
+        return cls(np.stack(means, axis=1), np.stack(errors, axis=1))
+
+    def without(self, place: int) -> Gains:
+        """The other sets alone."""
+        return Gains(np.delete(self.mean, place, axis=1), np.delete(self.error, place, axis=1))
+
+    def best(self) -> int:
+        """The ratio of the greatest mean gain over the sets among those at which no set loses more than its standard
+        error; the last, nearest to words alone, where there is none."""
+        harmless = (self.mean >= -self.error).all(axis=1)
+        if not harmless.any():
+            return RATIOS[-1]
+        return RATIOS[int(np.where(harmless, self.mean.mean(axis=1), -np.inf).argmax())]
 
 
-def safest(gained: Floats) -> int:
-    """Of the ratios that keep half of the greatest least gain over the sets, the nearest to words alone."""
-    least = gained.min(axis=1)
-    return RATIOS[int(np.flatnonzero(least >= least.max() - abs(least.max()) / 2)[-1])]
+def _gains(one: Candidates) -> tuple[Floats, Floats]:
+    """A set's mean gain and its standard error at each ratio; queries of one unit are not independent."""
+    lexical = ndcg(one, one.lexical)
+    found = [ndcg(one, one.semantic + ratio * one.lexical) for ratio in RATIOS]
+    gained: Floats = np.stack(found, axis=1) - lexical[:, None]
+    mean = gained.mean(axis=0)
+    sums, _ = grouped(gained - mean, np.unique(one.units[one.relevant > 0], return_inverse=True)[1])
+    return mean, np.sqrt((sums**2).sum(axis=0)) / len(gained)
 
 
 def fit(sets: Sequence[Candidates], mode: str, ratio: float) -> Fit:
@@ -91,7 +111,7 @@ def main() -> None:
     for judged in judged_sets(given.data):
         with indexed(judged, given.encoder, store=given.store) as (searcher, _):
             sets[judged.name] = standardised(searcher, judged)
-    gained = gains(list(sets.values()))
+    gained = Gains.of(list(sets.values()))
 
     print(
         "| left out of the choice | ratio chosen | lexical | semantic | hybrid | ECE of the first hit | log loss |"
@@ -99,7 +119,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for place, (name, left) in enumerate(sets.items()):
         others = [one for other, one in sets.items() if other != name] or [left]
-        ratio = safest(np.delete(gained, place, axis=1) if len(sets) > 1 else gained)
+        ratio = (gained.without(place) if len(sets) > 1 else gained).best()
         said = logits(left, fit(others, "hybrid", ratio))
         first = left.ranks(said) == 0
         probability, right = sigmoid(said[first]), left.right[first]
@@ -110,11 +130,14 @@ def main() -> None:
         )
 
     print("\n| ratio | " + " | ".join(sets) + " |\n|---|" + "---|" * len(sets))
-    for ratio, row in zip(RATIOS, gained, strict=True):
+    for ratio, means, errors in zip(RATIOS, gained.mean, gained.error, strict=True):
         if ratio % 20 == 0:
-            print(f"| {ratio} | " + " | ".join(f"{gain:+.4f}" for gain in row) + " |")
+            cells = " | ".join(
+                f"{mean:+.4f} ± {error:.4f}" for mean, error in zip(means, errors, strict=True)
+            )
+            print(f"| {ratio} | {cells} |")
 
-    ratio = safest(gained)
+    ratio = gained.best()
     print(f"\nChosen on all sets: ratio {ratio}")
     for mode in MODES:
         fitted = fit(list(sets.values()), mode, ratio)
