@@ -410,6 +410,7 @@ def demo(
         "색인했습니다. (The demo is a fictional Korean help desk.)",
         soft_wrap=True,
     )
+    _calibrate_demo(store)
     with _searcher(store, "demo", None) as searcher:
         for query in EXAMPLES:
             terminal.out.print(Text(f"\n{query}", style="bold"))
@@ -482,6 +483,16 @@ def _index(
             stages(stage, done, round(done * size / max(corpus.position, 1)) if size else None)
 
         return build(corpus, opened, open_encoder(bundle, threads=given.encoder.threads), plan, progress)
+
+
+def _calibrate_demo(store: str | None) -> None:
+    """Keep what the demo's judged queries taught, unless it was calibrated here or its passages were read otherwise."""
+    from naru.relevance import Relevance
+
+    fitted = (files("naru.demo") / "calibration.json").read_text("utf-8")
+    with _searcher(store, "demo", None) as searcher:
+        if not searcher.relevance.calibrated and Relevance.kept(fitted, searcher.provenance).calibrated:
+            searcher.collection.keep_relevance(fitted)
 
 
 def _serve(

@@ -1,17 +1,25 @@
-"""The demo corpus keeps what its README says."""
+"""The demo keeps what its README says, and `naru demo` knows when the corpus has no answer."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from evaluation.beir import Beir
+from evaluation.calibrate import calibrate
 from indexer.corpus import Corpus
+from naru.__main__ import app
+from naru.relevance import Relevance
+from naru.store import open_store
+from search import Searcher
 
 DEMO = Path(str(files("naru.demo")))
 PASSAGES = {document.id: document for document in Corpus(DEMO)}
@@ -94,3 +102,66 @@ def test_triplets_come_from_the_train_split_only() -> None:
         assert judged[texts[triplet["document"]]] > 0
         assert texts[triplet["hard_negative"]] not in judged
         assert texts[triplet["hard_negative"]] not in elsewhere
+
+
+def ask_demo(store: Path) -> str:
+    """What `naru demo` prints, without serving."""
+    done = CliRunner().invoke(app, ["demo", "--no-serve", "--store", str(store)])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@contextmanager
+def opened(store: Path, encoder: str | None = None) -> Iterator[Searcher]:
+    with Searcher.open(open_store(str(store)), "demo", encoder) as searcher:
+        yield searcher
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    store = tmp_path_factory.mktemp("demo") / "store"
+    return store, ask_demo(store)
+
+
+def test_it_knows_what_it_can_answer(demo: tuple[Path, str]) -> None:
+    store, printed = demo
+    assert printed.count("No answer found") == 1
+    with opened(store) as searcher:
+        nonsense = searcher.search("김치찌개 맛있게 끓이는 법")
+        assert (nonsense.calibrated, nonsense.answered, nonsense.hits) == (True, False, ())
+        assert searcher.search("현금영수증폰번호잘못적었어요").answered
+
+
+def test_its_calibration_is_what_fitting_to_its_judgements_gives(demo: tuple[Path, str]) -> None:
+    with opened(demo[0]) as searcher:
+        fitted = calibrate(searcher, SPLITS["calibrate"]).relevance
+        kept = searcher.relevance
+    assert kept.basis is not None
+    assert fitted.basis is not None
+    assert kept.basis.judgements == fitted.basis.judgements
+    for mode in kept.modes:  # the encoder's last bits differ between processors
+        ours, again = kept.fit(mode), fitted.fit(mode)
+        assert (ours.scores.bias, ours.rivalry) == pytest.approx((again.scores.bias, again.rivalry), abs=0.1)
+        assert type(ours.map) is type(again.map)
+        assert ours.answering is not None
+        assert again.answering is not None
+        assert ours.answering.threshold == pytest.approx(again.answering.threshold, abs=0.05)
+
+
+def test_a_calibration_of_ones_own_stays(demo: tuple[Path, str]) -> None:
+    store, _ = demo
+    with opened(store) as searcher:
+        own = Relevance({"hybrid": searcher.relevance.fit("hybrid")}, searcher.relevance.basis).to_json()
+        searcher.collection.keep_relevance(own)
+    ask_demo(store)
+    with opened(store) as searcher:
+        assert searcher.collection.relevance() == own
+
+
+def test_another_encoder_is_not_given_its_calibration(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NARU__ENCODER__PATH", str(tiny_bundle))
+    assert "not calibrated" in ask_demo(tmp_path / "store")
+    with opened(tmp_path / "store", str(tiny_bundle)) as searcher:
+        assert searcher.collection.relevance() is None
