@@ -19,6 +19,7 @@ from rich.text import Text
 
 from naru import __version__, settings, terminal
 from naru.errors import NaruError
+from naru.phrases import ENGLISH, KOREAN, Phrases
 from naru.words import read_words
 
 if TYPE_CHECKING:
@@ -398,6 +399,7 @@ def demo(
         bool,
         typer.Option("--serve/--no-serve", envvar="DEMO_SERVE", help="Serve the search page afterwards."),
     ] = True,
+    english: Annotated[bool, typer.Option("--english", help="Say it in English. [default: Korean]")] = False,
 ) -> None:
     """Index the demo corpus, show three searches, and serve the search page."""
     from indexer.corpus import Corpus
@@ -405,16 +407,13 @@ def demo(
 
     with as_file(files("naru.demo") / "corpus.jsonl") as corpus:
         summary = _index("demo", Corpus(corpus), store, None, AnalyzerSettings(), workers=1)
-    terminal.out.print(
-        f"나루은행·나루시청 도움말 {summary.provenance.passages:,}건을 {summary.seconds:.1f}초에 "
-        "색인했습니다. (The demo is a fictional Korean help desk.)",
-        soft_wrap=True,
-    )
+    said = ENGLISH if english else KOREAN
+    terminal.out.print(said.indexed.format(summary.provenance.passages, summary.seconds), soft_wrap=True)
     _calibrate_demo(store)
     with _searcher(store, "demo", None) as searcher:
         for query in EXAMPLES:
             terminal.out.print(Text(f"\n{query}", style="bold"))
-            _show(searcher.search(query, limit=3), searcher)
+            _show(searcher.search(query, limit=3), searcher, said)
     if serve:
         terminal.out.print()
         _serve(store, host, port, None, {"demo": EXAMPLES})
@@ -584,14 +583,14 @@ def _number_or_name(said: str | None) -> float | str | None:
         return said
 
 
-def _show(answer: Answer, searcher: Searcher) -> None:
+def _show(answer: Answer, searcher: Searcher, said: Phrases = ENGLISH) -> None:
     from search.highlight import Highlighter
 
     highlighter = Highlighter(answer.tokens, searcher.analyzer, searcher.statistics)
     if answer.near_misses:
-        terminal.out.print("No answer found. Near misses, similar but perhaps no answer:")
+        terminal.out.print(said.missed)
     elif not answer.hits:
-        terminal.out.print("Nothing found.")
+        terminal.out.print(said.nothing)
     for hit in answer.hits or answer.near_misses:
         snippet = highlighter.highlight(hit.passage).snippet
         terminal.hit(hit, snippet.text, snippet.spans)
@@ -602,10 +601,10 @@ def _show(answer: Answer, searcher: Searcher) -> None:
         terminal.note(
             f"Cut off at {cut.probability:.2f}: {cut.promise} (from {cut.queries:,} judged queries)."
         )
-    state = "calibrated" if answer.calibrated else "not calibrated: probabilities are a prior"
     if answer.answerable is not None:
-        terminal.note(f"The collection holds an answer with probability {answer.answerable:.2f}.")
-    terminal.note(f"{answer.mode}, {answer.milliseconds:.0f} ms, {state}")
+        terminal.note(said.answerable.format(answer.answerable))
+    state = said.calibrated if answer.calibrated else said.prior
+    terminal.note(said.took.format(answer.mode, answer.milliseconds, state))
 
 
 def main() -> None:

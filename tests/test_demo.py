@@ -104,9 +104,9 @@ def test_triplets_come_from_the_train_split_only() -> None:
         assert texts[triplet["hard_negative"]] not in elsewhere
 
 
-def ask_demo(store: Path) -> str:
+def ask_demo(store: Path, *options: str) -> str:
     """What `naru demo` prints, without serving."""
-    done = CliRunner().invoke(app, ["demo", "--no-serve", "--store", str(store)])
+    done = CliRunner().invoke(app, ["demo", "--no-serve", "--store", str(store), *options])
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -125,7 +125,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_it_knows_what_it_can_answer(demo: tuple[Path, str]) -> None:
     store, printed = demo
-    assert printed.count("No answer found") == 1
+    assert printed.count("답을 찾지 못했습니다") == 1
     with opened(store) as searcher:
         nonsense = searcher.search("김치찌개 맛있게 끓이는 법")
         assert (nonsense.calibrated, nonsense.answered, nonsense.hits) == (True, False, ())
@@ -162,6 +162,8 @@ def test_another_encoder_is_not_given_its_calibration(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NARU__ENCODER__PATH", str(tiny_bundle))
-    assert "not calibrated" in ask_demo(tmp_path / "store")
+    printed = ask_demo(tmp_path / "store", "--english")
+    assert "not calibrated" in printed
+    assert "No answer found" not in printed
     with opened(tmp_path / "store", str(tiny_bundle)) as searcher:
         assert searcher.collection.relevance() is None
