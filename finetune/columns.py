@@ -12,10 +12,13 @@ from naru.errors import NaruError
 
 # Our column -> the names that the field uses for it, the surest first.
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    "query": ("query", "question", "anchor", "sentence1", "sentence_1", "premise", "question1", "text1", "text_1"),
+    "query": (
+        "query", "question", "anchor", "sentence1", "sentence_1", "premise", "question1", "text1", "text_1",
+        "질문", "질의",
+    ),
     "document": (
         "document", "positive", "passage", "answer", "context", "sentence2", "sentence_2", "hypothesis", "question2",
-        "text2", "text_2", "positives", "documents", "positive_passages", "pos",
+        "text2", "text_2", "positives", "documents", "positive_passages", "pos", "답변", "문서", "본문",
     ),
     "negatives": ("negatives", "hard_negatives", "negative_passages", "neg"),
     "score": ("score", "similarity", "similarity_score", "sim", "labels.label", "labels.real-label"),

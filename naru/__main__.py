@@ -95,6 +95,12 @@ def index(
     user_words: Annotated[
         Path | None, typer.Option(help="A file of nouns to keep whole, one a line.")
     ] = None,
+    text: Annotated[str, typer.Option(help="The field or column that holds the text.")] = "text",
+    title: Annotated[str, typer.Option(help="That of the title; a question of a FAQ, say.")] = "title",
+    id: Annotated[str | None, typer.Option("--id", help="That of the id. [default: id, or _id]")] = None,
+    number_rows: Annotated[
+        bool, typer.Option("--number-rows", help="Records have no id: their line is.")
+    ] = False,
     encoding: Annotated[str, typer.Option(help="The corpus files' encoding.")] = "utf-8",
     skip_bad_rows: Annotated[bool, typer.Option(help="Go on past records that cannot be read.")] = False,
     rejects: Annotated[Path, typer.Option(help="Where skipped records go, with the reasons.")] = Path(
@@ -104,11 +110,14 @@ def index(
     as_json: JsonOption = False,
 ) -> None:
     """Index a corpus: analyse, embed, and publish it as one collection in a single step."""
-    from indexer.corpus import Corpus
+    from indexer.corpus import Corpus, Naming
     from naru.text import AnalyzerSettings
 
+    if id is not None and number_rows:
+        raise typer.BadParameter("--id and --number-rows are two ways to name a record; give one of them.")
     chosen = AnalyzerSettings(read_words(stopwords), read_words(user_words), characters)
-    read = Corpus(corpus, encoding=encoding, rejects=rejects if skip_bad_rows else None)
+    naming = Naming(id, title, text, number_rows)
+    read = Corpus(corpus, encoding=encoding, rejects=rejects if skip_bad_rows else None, naming=naming)
     summary = _index(collection, read, store, encoder, chosen, workers)
     made = summary.provenance
     if as_json:

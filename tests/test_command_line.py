@@ -93,6 +93,16 @@ def test_index_reports_what_it_did(naru: Shell, tiny_bundle: Path) -> None:
     assert open_store(str(naru.folder / "elsewhere")).names() == ["help"]
 
 
+def test_a_faq_is_indexed_by_the_names_of_its_columns(naru: Shell, tiny_bundle: Path) -> None:
+    (naru.folder / "faq.csv").write_text("질문,답변\n여권 수수료가 얼마예요,5만 원입니다.\n", "cp949")
+    plain = ["index", "faq.csv", "--collection", "faq", "--encoder", str(tiny_bundle), "--encoding", "cp949"]
+    flags = naru(*plain, status=1).stderr.strip().rpartition(": ")[2].split()
+    naru(*plain, *flags)
+    [hit] = naru.json("search", "여권 수수료", "--mode", "lexical", "--encoder", str(tiny_bundle))["hits"]
+    assert (hit["id"], hit["title"], hit["text"]) == ("2", "여권 수수료가 얼마예요", "5만 원입니다.")
+    assert "two ways" in naru(*plain, "--id", "질문", "--number-rows", status=2).stderr
+
+
 def test_search_shows_rank_title_probability_and_words(indexed: Shell) -> None:
     said = indexed("search", "카드 잃어버렸어요", "--mode", "lexical")
     assert "1. " in said.stdout

@@ -14,13 +14,14 @@ from typing import IO, Protocol
 from indexer.corpus.folder import TextFolder
 from indexer.corpus.hub import HubDataset, is_dataset
 from indexer.corpus.jsonl import JsonLines
+from indexer.corpus.naming import Naming
 from indexer.corpus.parquet import ParquetFile
 from indexer.corpus.record import Bad, Row, document
 from indexer.corpus.table import Table
 from naru.documents import Document
 from naru.errors import NaruError
 
-__all__ = ["Corpus"]
+__all__ = ["Corpus", "Naming"]
 
 _JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
@@ -45,8 +46,8 @@ class Corpus:
 
     A location is a file (JSON lines, CSV or TSV, each also gzipped, or Parquet), a BEIR folder (its
     `corpus.jsonl`), a folder of Markdown and text files, a Hugging Face dataset saved in a folder, or
-    `hf://OWNER/NAME[:SPLIT]`. A record has an `id` (or BEIR's `_id`), a `text`, perhaps a `title`; its other
-    fields become metadata. `encoding` is that of JSON lines, tables and text files.
+    `hf://OWNER/NAME[:SPLIT]`. A record has an `id` (or BEIR's `_id`), a `text`, perhaps a `title`, or what
+    `naming` calls them; its other fields become metadata. `encoding` is that of JSON lines, tables and text files.
 
     The first bad record ends the iteration with a NaruError `file:line: what was got; what was expected`.
     With `rejects` it is written to that file instead, as a JSON line {file, line, reason, raw}, and the
@@ -54,7 +55,14 @@ class Corpus:
     that cannot be read as what its name says.
     """
 
-    def __init__(self, location: str | Path, *, encoding: str = "utf-8", rejects: Path | None = None) -> None:
+    def __init__(
+        self,
+        location: str | Path,
+        *,
+        encoding: str = "utf-8",
+        rejects: Path | None = None,
+        naming: Naming | None = None,
+    ) -> None:
         try:
             " ".encode(encoding)
         except LookupError as error:
@@ -64,7 +72,8 @@ class Corpus:
         self.location = str(location)
         self.rejected = 0
         self._rejects = rejects
-        self._reader = _reader(self.location, encoding)
+        self._naming = naming or Naming()
+        self._reader = _reader(self.location, encoding, self._naming)
 
     @property
     def size(self) -> int | None:
@@ -85,7 +94,7 @@ class Corpus:
         with ExitStack() as stack:
             rejects = stack.enter_context(_open(self._rejects)) if self._rejects else None
             for row in self._reader:
-                found = _checked(row, lines)
+                found = _checked(row, lines, self._naming)
                 if isinstance(found, Document):
                     read += 1
                     yield found
@@ -103,11 +112,11 @@ class Corpus:
             raise NaruError(f"{self.location}: no records; expected at least one with an id and a text.")
 
 
-def _checked(row: Row | Bad, lines: dict[int, int]) -> Document | Bad:
+def _checked(row: Row | Bad, lines: dict[int, int], naming: Naming) -> Document | Bad:
     if isinstance(row, Bad):
         return row
     try:
-        made = document(row.fields)
+        made = document(row.fields, naming, row.line)
     except NaruError as error:
         return Bad(row.file, row.line, str(error), row.raw)
     first = lines.setdefault(hash(made.id), row.line)
@@ -130,21 +139,21 @@ def _open(rejects: Path) -> IO[str]:
         raise NaruError(f"{rejects}: cannot write the rejected records there: {error.strerror}.") from error
 
 
-def _reader(location: str, encoding: str) -> Reader:
+def _reader(location: str, encoding: str, naming: Naming) -> Reader:
     if location.startswith("hf://"):
         return HubDataset.parse(location)
     path = Path(location)
     if path.is_dir():
-        return _folder(path, encoding)
+        return _folder(path, encoding, naming)
     if not path.exists():
         raise NaruError(f"{path}: no such file or folder.")
     name = path.name.lower()
     if name.endswith(_JSON_LINES):
         return JsonLines(path, encoding)
     if name.endswith(_TABLES):
-        return Table(path, encoding)
+        return Table(path, encoding, naming)
     if name.endswith(_PARQUET):
-        return ParquetFile(path)
+        return ParquetFile(path, naming)
     raise NaruError(
         f"{path}: unknown kind of corpus {''.join(path.suffixes) or '(no extension)'!r}; expected a file "
         f"{', '.join(_JSON_LINES + _TABLES + _PARQUET)}, a folder of .md and .txt files, a BEIR folder, or "
@@ -153,10 +162,12 @@ def _reader(location: str, encoding: str) -> Reader:
     )
 
 
-def _folder(path: Path, encoding: str) -> Reader:
+def _folder(path: Path, encoding: str, naming: Naming) -> Reader:
     for name in _BEIR:
         if (path / name).is_file():
             return JsonLines(path / name, encoding)
     if is_dataset(path):
         return HubDataset(str(path), split="")
+    if naming != Naming():
+        raise NaruError(f"{path}: a folder of texts has no fields to name; each file's path is its id.")
     return TextFolder(path, encoding)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from indexer.corpus.naming import Naming
 from indexer.corpus.record import Bad, Row
 from naru.errors import NaruError
 
@@ -17,7 +18,7 @@ _BATCH = 1024
 class ParquetFile:
     """Rows by number, from 1. Timestamps are read to the microsecond."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, naming: Naming) -> None:
         self._path = path
         self.position = 0
         try:
@@ -26,9 +27,10 @@ class ParquetFile:
                 names = file.schema_arrow.names
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from error
-        if "text" not in names or not {"id", "_id"} & set(names):
+        if not naming.among(names):
             raise NaruError(
-                f"{path}: the columns are {', '.join(map(repr, names))}; expected 'id' and 'text' among them."
+                f"{path}: the columns are {', '.join(map(repr, names))}; expected {naming.expected} among them."
+                f"{naming.hint(names)}"
             )
 
     def __iter__(self) -> Iterator[Row | Bad]:

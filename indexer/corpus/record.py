@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 
+from indexer.corpus.naming import Naming
 from naru.documents import Document, Scalar
 from naru.errors import NaruError
 
@@ -33,59 +34,67 @@ class Bad:
     raw: object
 
 
-def document(fields: Mapping[str, object]) -> Document:
-    """The document these fields say. NaruError, without the place, when they do not say one.
+def document(fields: Mapping[str, object], naming: Naming, line: int) -> Document:
+    """The document that the fields of the record on a line say. NaruError, without the place, when they say none.
 
     Metadata: null is left out, nested objects are flattened with dots (`a.b`), the fields of an object named
     `metadata` (BEIR) stand beside the others, dates and times become ISO 8601 text.
     """
     metadata: dict[str, Scalar | list[Scalar] | None] = {}
-    for name, value in _flattened(fields):
+    for name, value in _flattened(fields, naming):
         if name in metadata:
             raise NaruError(f"field {name!r} is there twice, once in an object; rename one of them.")
         metadata[name] = value
-    return Document(_id(fields), _text(fields), _title(fields), metadata)
+    hint = naming.hint(fields) if line == 1 else ""  # later ones have been named right before
+    name = str(line) if naming.numbered else _id(fields, naming, hint)
+    return Document(name, _text(fields, naming.text, hint), _title(fields, naming.title), metadata)
 
 
-def _id(fields: Mapping[str, object]) -> str:
-    given = [fields[name] for name in ("id", "_id") if fields.get(name) is not None]
-    if not given:
-        raise NaruError(f"no 'id' (or '_id') among {_names(fields)}; expected text that names the record.")
-    value = given[0]
-    if given[-1] != value:
-        raise NaruError(f"'id' is {value!r} and '_id' is {given[-1]!r}; expected one of them, or the same.")
+def _id(fields: Mapping[str, object], naming: Naming, hint: str) -> str:
+    there = [name for name in naming.ids if fields.get(name) is not None]
+    if not there:
+        names = " (or '_id')" if naming.id is None else ""
+        raise NaruError(
+            f"no {naming.ids[0]!r}{names} among {_names(fields)}; expected text that names the record.{hint}"
+        )
+    name, value = there[0], fields[there[0]]
+    if fields[there[-1]] != value:
+        raise NaruError(
+            f"'id' is {value!r} and '_id' is {fields[there[-1]]!r}; expected one of them, or the same."
+        )
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise NaruError(f"'id' is {_kind(value)}; expected text or a whole number.")
+        raise NaruError(f"{name!r} is {_kind(value)}; expected text or a whole number.")
     if not value.strip():
-        raise NaruError(f"'id' is blank ({value!r}); expected text that names the record.")
-    return _unicode("id", value)
+        raise NaruError(f"{name!r} is blank ({value!r}); expected text that names the record.")
+    return _unicode(name, value)
 
 
-def _text(fields: Mapping[str, object]) -> str:
-    value = fields.get("text")
+def _text(fields: Mapping[str, object], name: str, hint: str) -> str:
+    value = fields.get(name)
     if value is None:
-        raise NaruError(f"no 'text' among {_names(fields)}; expected the text to search.")
+        raise NaruError(f"no {name!r} among {_names(fields)}; expected the text to search.{hint}")
     if not isinstance(value, str):
-        raise NaruError(f"'text' is {_kind(value)}; expected text.")
+        raise NaruError(f"{name!r} is {_kind(value)}; expected text.")
     if not value.strip():
-        raise NaruError("'text' is blank; expected the text to search. Fill it in or remove the record.")
-    return _unicode("text", value)
+        raise NaruError(f"{name!r} is blank; expected the text to search. Fill it in or remove the record.")
+    return _unicode(name, value)
 
 
-def _title(fields: Mapping[str, object]) -> str:
-    value = fields.get("title")
+def _title(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise NaruError(f"'title' is {_kind(value)}; expected text, or no title.")
-    return _unicode("title", value)
+        raise NaruError(f"{name!r} is {_kind(value)}; expected text, or no title.")
+    return _unicode(name, value)
 
 
-def _flattened(fields: Mapping[str, object]) -> Iterator[tuple[str, Scalar | list[Scalar]]]:
+def _flattened(fields: Mapping[str, object], naming: Naming) -> Iterator[tuple[str, Scalar | list[Scalar]]]:
+    own = naming.own
     for name, value in fields.items():
-        if name in ("id", "_id", "title", "text"):
+        if name in own:
             continue
         if name == "metadata" and isinstance(value, Mapping):
             yield from _values("", value)

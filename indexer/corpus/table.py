@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from indexer.corpus.lines import Lines
+from indexer.corpus.naming import Naming
 from indexer.corpus.record import Bad, Row
 from naru.errors import NaruError
 
@@ -16,14 +17,15 @@ _LARGEST_CELL = 1 << 24
 
 
 class Table:
-    """Comma, semicolon or tab, whichever makes `text` a column of the header.
+    """Comma, semicolon or tab, whichever makes the text a column of the header.
 
     Quoted cells may hold line ends. An empty cell is a field that is not there; columns without a name (a
     saved index) are left out.
     """
 
-    def __init__(self, path: Path, encoding: str) -> None:
+    def __init__(self, path: Path, encoding: str, naming: Naming) -> None:
         self._lines = Lines(path, encoding)
+        self._naming = naming
         self._file = str(path)
         self._delimiters = "\t,;" if ".tsv" in path.name.lower() else ",;\t"
 
@@ -77,7 +79,7 @@ class Table:
 
     def _delimiter(self, header: str) -> str:
         for delimiter in self._delimiters:
-            if "text" in _names(next(csv.reader([header], delimiter=delimiter))):
+            if self._naming.text in _names(next(csv.reader([header], delimiter=delimiter))):
                 return delimiter
         # None fits: the complaint about the missing column shows the header as the likeliest one splits it.
         return max(self._delimiters, key=header.count)
@@ -91,10 +93,10 @@ class Table:
         if self._lines.undecodable is not None:
             raise NaruError(f"{self._file}:{line}: {self._lines.undecodable}")
         shown = ", ".join(repr(name) for name in columns)
-        if "text" not in columns or not {"id", "_id"} & set(columns):
+        if not self._naming.among(columns):
             raise NaruError(
-                f"{self._file}:{line}: the header names {shown}; expected columns 'id' and 'text', "
-                "split by a comma, a semicolon or a tab."
+                f"{self._file}:{line}: the header names {shown}; expected columns {self._naming.expected}, "
+                f"split by a comma, a semicolon or a tab.{self._naming.hint(columns)}"
             )
         twice = sorted({name for name in columns if name and columns.count(name) > 1})
         if twice:

@@ -42,6 +42,7 @@ PAIR = {"query": "도서관 언제 열어요", "document": "아홉 시에 엽니
         (["Anchor", "Positive"], Shape.PAIRS, ["query", "document"]),
         (["question", "answer"], Shape.PAIRS, ["query", "document"]),
         (["anchor", "positive", "negative"], Shape.TRIPLETS, ["query", "document", "negative"]),
+        (["질문", "답변"], Shape.PAIRS, ["query", "document"]),
         (["query", "document", "hard_negative"], Shape.TRIPLETS, ["query", "document", "negative"]),
         (
             ["query", "passage", "negative_1", "negative_2"],

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.corpus import Corpus
+from indexer.corpus import Corpus, Naming
 from naru.documents import Document
 from naru.errors import NaruError
 
@@ -39,6 +39,52 @@ def complaint(location: Path | str, **options: object) -> str:
     with pytest.raises(NaruError) as raised:
         list(Corpus(location, **options))  # type: ignore[arg-type]
     return str(raised.value)
+
+
+class TestNaming:
+    FAQ = "질문,답변,분류\n카드를 잃어버렸어요,앱에서 신고하세요.,카드\n비밀번호를 잊었어요,영업점에 오세요.,계정\n"
+
+    def test_fields_of_other_names_and_records_without_an_id(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "faq.csv", self.FAQ)
+        assert list(Corpus(path, naming=Naming(title="질문", text="답변", numbered=True))) == [
+            Document("2", "앱에서 신고하세요.", "카드를 잃어버렸어요", {"분류": "카드"}),
+            Document("3", "영업점에 오세요.", "비밀번호를 잊었어요", {"분류": "계정"}),
+        ]
+
+    def test_a_named_id_leaves_the_others_as_metadata(self, tmp_path: Path) -> None:
+        path = jsonl(tmp_path / "a.jsonl", {"번호": 7, "본문": "글", "id": "x", "title": "제목"})
+        found = list(Corpus(path, naming=Naming(id="번호", text="본문", title="질문")))
+        assert found == [Document("7", "글", "", {"id": "x", "title": "제목"})]
+
+    def test_parquet(self, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"본문": ["글", "또"]}), tmp_path / "a.parquet")
+        found = list(Corpus(tmp_path / "a.parquet", naming=Naming(text="본문", numbered=True)))
+        assert found == [Document("1", "글"), Document("2", "또")]
+
+    def test_the_delimiter_is_that_which_makes_the_text_a_column(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.csv", "번호;본문\n1;하나, 둘\n")
+        assert list(Corpus(path, naming=Naming(id="번호", text="본문"))) == [Document("1", "하나, 둘")]
+
+    def test_the_complaint_guesses_the_flags(self, tmp_path: Path) -> None:
+        said = complaint(write(tmp_path / "faq.csv", self.FAQ))
+        assert said.endswith("--text 답변 --title 질문 --number-rows")
+        assert complaint(jsonl(tmp_path / "a.jsonl", {"key": "1", "x": "글"})).endswith(
+            "--text FIELD --id key"
+        )
+        pq.write_table(pa.table({"번호": ["1"], "text": ["글"]}), tmp_path / "a.parquet")
+        assert complaint(tmp_path / "a.parquet").endswith(": --id 번호")
+
+    def test_a_later_record_is_told_what_it_lacks_and_no_more(self, tmp_path: Path) -> None:
+        path = jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "글"}, {"id": "2", "내용": "글"})
+        assert complaint(path) == f"{path}:2: no 'text' among 'id', '내용'; expected the text to search."
+
+    def test_a_folder_of_texts_has_no_fields(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.md", "# 제목")
+        assert "no fields to name" in complaint(tmp_path, naming=Naming(text="본문"))
+
+    def test_an_id_and_numbers_exclude_each_other(self) -> None:
+        with pytest.raises(ValueError, match="not both"):
+            Naming(id="번호", numbered=True)
 
 
 class TestJsonLines:
