@@ -239,19 +239,44 @@ def append_pca(opened: SentenceTransformer, texts: Sequence[str], share: float) 
     variance; returns how many (Jolliffe, Principal Component Analysis, 2002). Orthonormal and without a mean taken off,
     so that cosines of what is kept stay. NaruError for fewer than two texts.
     """
-    if len(texts) < 2:
-        raise NaruError(f"PCA wants two texts or more, got {len(texts)}.")
-    vectors = np.asarray(opened.encode(list(texts), show_progress_bar=False), np.float64)
+    vectors = _embeddings(opened, texts, "PCA")
     centred = vectors - vectors.mean(axis=0)
     variances, components = np.linalg.eigh(centred.T @ centred)
     variances, components = variances[::-1].clip(min=0), components[:, ::-1]
     shares = np.cumsum(variances) / variances.sum()
-    kept = min(int(np.searchsorted(shares, share)) + 1, int(vectors.shape[1]))
-    weight = torch.from_numpy(np.ascontiguousarray(components[:, :kept].T)).float()
+    kept = min(int(np.searchsorted(shares, share)) + 1, len(variances))
+    _append(opened, components[:, :kept].T)
+    return kept
+
+
+def append_whitening(opened: SentenceTransformer, texts: Sequence[str], strength: float) -> None:
+    """Append the map covariance^(-strength / 2), of the texts' embeddings: directions in which they all differ count
+    less, those that tell few apart count more. Strength 1 makes their covariance the identity (ZCA whitening; Su et
+    al., "Whitening Sentence Representations", 2021); without a mean taken off. The covariance is shrunk as few texts
+    need it (Ledoit and Wolf, 2004), so that directions they happen not to use are not blown up. NaruError for fewer
+    than two texts.
+    """
+    from sklearn.covariance import ledoit_wolf
+
+    covariance, _ = ledoit_wolf(_embeddings(opened, texts, "Whitening"))
+    variances, components = np.linalg.eigh(covariance)
+    raised = (np.maximum(variances, variances.max() * 1e-6) / variances.max()) ** (-strength / 2)
+    _append(opened, (components * raised) @ components.T)
+
+
+def _embeddings(opened: SentenceTransformer, texts: Sequence[str], what: str) -> Any:
+    if len(texts) < 2:
+        raise NaruError(f"{what} wants two texts or more, got {len(texts)}.")
+    return np.asarray(opened.encode(list(texts), show_progress_bar=False), np.float64)
+
+
+def _append(opened: SentenceTransformer, weight: Any) -> None:
+    """A linear layer [out, in] at the end, and the normalisation again where there is one."""
     unit = isinstance(opened[len(opened) - 1], Normalize)
     identity: Any = nn.Identity()
-    opened.append(Dense(vectors.shape[1], kept, bias=False, activation_function=identity, init_weight=weight))
+    out, width = weight.shape
+    linear = torch.from_numpy(np.ascontiguousarray(weight)).float()
+    opened.append(Dense(width, out, bias=False, activation_function=identity, init_weight=linear))
     if unit:
         opened.append(Normalize())
     opened.to(opened.device)
-    return kept

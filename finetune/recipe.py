@@ -92,6 +92,9 @@ class Model:
     adapter: Adapter | None = None
     lora: Lora | None = None
     pca: Annotated[float, Above(0), Between(0, 1)] | None = None  # share of variance kept, 0.95 say
+    whitening: Annotated[float, Above(0), Between(0, 1)] | None = (
+        None  # 0.5 is half the way to white, 1 all of it
+    )
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,14 @@ from finetune.log import read_log
 from finetune.losses import prepared
 from finetune.material import Material, digests, gather
 from finetune.measures import Measures
-from finetune.model import append_pca, check_model, finish, open_model
+from finetune.model import append_pca, append_whitening, check_model, finish, open_model
 from finetune.origins import Origins
 from finetune.precision import run_in_bf16
 from finetune.recipe import Model, Recipe
 from finetune.record import Record, claim
 from finetune.stages import Leg, Plan, Run, ended, legs, plan, run_stage
 
-PCA_TEXTS = 20_000  # of the training data: a few dozen for each dimension
+SOME_TEXTS = 20_000  # of the training data: a few dozen for each dimension
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     finish(model)
     if recipe.model.pca is not None:
         append_pca(model, some_texts(material), recipe.model.pca)
-    if measures and (figures is None or recipe.model.pca is not None or recipe.model.lora is not None):
+    if recipe.model.whitening is not None:
+        append_whitening(model, some_texts(material), recipe.model.whitening)
+    if measures and (figures is None or finishes(recipe.model)):
         figures = measures(model)
     if figures is not None:
         journal.found(figures, done)
@@ -154,6 +156,11 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
             made = replace(made, pushed=address)
     processes.wait_for_everyone()
     return made
+
+
+def finishes(model: Model) -> bool:
+    """Whether what was measured last is changed after training."""
+    return any(one is not None for one in (model.pca, model.whitening, model.lora))
 
 
 def processes_at_work() -> PartialState:
@@ -204,7 +211,7 @@ def some_texts(material: Material) -> list[str]:
     ]
     texts: dict[str, None] = {}
     for dataset, name in columns:
-        each = max(1, len(dataset) * len(columns) // PCA_TEXTS)
+        each = max(1, len(dataset) * len(columns) // SOME_TEXTS)
         texts.update(dict.fromkeys(dataset.select(range(0, len(dataset), each))[name]))
     return list(texts)
 

@@ -12,10 +12,11 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
+from sklearn.covariance import ledoit_wolf
 from torch import nn
 
 from finetune import hubcache
-from finetune.model import append_pca, body_of, check_model, finish, located, open_model
+from finetune.model import append_pca, append_whitening, body_of, check_model, finish, located, open_model
 from finetune.precision import run_in_bf16
 from finetune.recipe import Adapter, Lora, Model
 from indexer.parity import SENTENCES
@@ -205,6 +206,37 @@ def test_pca_keeps_the_share_of_variance_and_no_dimension_more(folder: Path) -> 
     assert model.encode(TEXTS).shape == (len(TEXTS), kept)
     with pytest.raises(NaruError, match="PCA wants two texts or more"):
         append_pca(model, ["하나"], 0.8)
+
+
+def test_whitening_takes_the_covariance_to_a_power(folder: Path) -> None:
+    texts = [f"{text} {number}" for text in TEXTS for number in range(40)]  # more than dimensions
+    model = opened(folder)
+    before = np.asarray(model.encode(texts), np.float64)
+    shrunk = ledoit_wolf(before)[0]
+    for strength in (0.5, 1.0):
+        white = opened(folder)
+        append_whitening(white, texts, strength)
+        assert [type(module).__name__ for module in white][-2:] == ["Dense", "Normalize"]
+        dense: Any = white[len(white) - 2]
+        matrix = dense.linear.weight.detach().numpy().astype(np.float64)
+        np.testing.assert_allclose(matrix, matrix.T, atol=1e-4)
+        variances = np.linalg.eigvalsh(shrunk)
+        expected = variances ** (1 - strength) * variances.max() ** strength
+        np.testing.assert_allclose(np.linalg.eigvalsh(matrix @ shrunk @ matrix), np.sort(expected), rtol=1e-3)
+        found = before @ matrix.T
+        found /= np.linalg.norm(found, axis=1, keepdims=True)
+        np.testing.assert_allclose(white.encode(texts), found, atol=1e-5)
+    with pytest.raises(NaruError, match="Whitening wants two texts or more"):
+        append_whitening(model, ["하나"], 0.5)
+
+
+def test_whitening_by_few_texts_changes_little(folder: Path) -> None:
+    """Directions that five texts happen not to use are no reason to blow them up."""
+    model = opened(folder)
+    append_whitening(model, TEXTS[:5], 1.0)
+    dense: Any = model[len(model) - 2]
+    values = np.linalg.eigvalsh(dense.linear.weight.detach().numpy().astype(np.float64))
+    assert values.max() / values.min() < 10
 
 
 @pytest.mark.parametrize("architecture", ["bert", "electra", "roberta", "xlm-roberta"])

@@ -211,16 +211,16 @@ def test_training_stops_early_without_gain(
     assert (outcome.steps, outcome.planned, outcome.stopped) == (2, 20, "")
 
 
-def test_adapter_pca_and_lora_leave_a_plain_model(
+def test_adapter_pca_whitening_and_lora_leave_a_plain_model(
     small: Path, staged: Callable[..., Recipe], tmp_path: Path
 ) -> None:
     recipe = replace(staged("training.steps=3"), stage=[])
-    model = replace(recipe.model, adapter=Adapter([24]), pca=0.9, lora=Lora(rank=2))
+    model = replace(recipe.model, adapter=Adapter([24]), pca=0.9, whitening=0.5, lora=Lora(rank=2))
     outcome = train(replace(recipe, model=model), small, tmp_path / "out")
     assert outcome.model is not None
     made = loaded(outcome.model)
     assert not any("lora" in name for name in made.state_dict())
-    assert len([module for module in made if isinstance(module, Dense)]) == 2
+    assert len([module for module in made if isinstance(module, Dense)]) == 3
     assert made.encode(["서울"]).shape[1] < 24
     assert read_log(tmp_path / "out" / "log.jsonl").evaluations[-1].figures == outcome.after
 
