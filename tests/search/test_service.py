@@ -325,13 +325,14 @@ def test_an_unexpected_failure_tells_the_log_and_not_the_client(
     searcher: Searcher, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = Broken(searcher.collection, searcher.encoder, searcher.analyzer)
-    with (
-        serve(create_app(Catalog({"help": broken}), ServiceSettings())) as client,
-        caplog.at_level(logging.ERROR, "uvicorn.error"),
-    ):
-        logging.getLogger("uvicorn.error").addHandler(caplog.handler)
-        response = client.post("/v1/search", json={"query": "카드"})
-        logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
+    log = logging.getLogger("uvicorn.error")
+    with caplog.at_level(logging.ERROR, "uvicorn.error"):
+        with serve(create_app(Catalog({"help": broken}), ServiceSettings())) as client:
+            log.addHandler(caplog.handler)
+            response = client.post("/v1/search", json={"query": "카드"})
+        log.removeHandler(
+            caplog.handler
+        )  # the server answers before it logs, and has done both when it has stopped
     assert "secret" not in refused(response, 500, "internal")
     assert "a secret about 카드" in caplog.text
 
