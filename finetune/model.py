@@ -188,13 +188,18 @@ def _layers(body: Any) -> nn.ModuleList:
 
 def _adapt(opened: SentenceTransformer, dimensions: Sequence[int], activation: type[nn.Module]) -> None:
     """Dense layers before the last normalisation, `activation` between them."""
-    at = len(opened) - isinstance(opened[len(opened) - 1], Normalize)
+    at = _end(opened)
     width = int(opened.get_embedding_dimension() or 0)
     for number, dimension in enumerate(dimensions):
         last = number == len(dimensions) - 1
         between: Any = nn.Identity() if last else activation()
         opened.insert(at + number, Dense(width, dimension, activation_function=between))
         width = dimension
+
+
+def _end(opened: SentenceTransformer) -> int:
+    """Where the next layer belongs: before the last normalisation, where there is one."""
+    return len(opened) - isinstance(opened[len(opened) - 1], Normalize)
 
 
 def _add_lora(opened: SentenceTransformer, lora: Lora) -> None:
@@ -237,7 +242,7 @@ def finish(opened: SentenceTransformer) -> SentenceTransformer:
 def append_pca(opened: SentenceTransformer, texts: Sequence[str], share: float) -> int:
     """Append the projection onto the principal components of the texts' embeddings that hold `share` of their
     variance; returns how many (Jolliffe, Principal Component Analysis, 2002). Orthonormal and without a mean taken off,
-    so that cosines of what is kept stay. NaruError for fewer than two texts.
+    so that cosines of what is kept stay. NaruError for fewer than two texts, and for texts that all get one embedding.
     """
     vectors = _embeddings(opened, texts, "PCA")
     centred = vectors - vectors.mean(axis=0)
@@ -254,7 +259,7 @@ def append_whitening(opened: SentenceTransformer, texts: Sequence[str], strength
     less, those that tell few apart count more. Strength 1 makes their covariance the identity (ZCA whitening; Su et
     al., "Whitening Sentence Representations", 2021); without a mean taken off. The covariance is shrunk as few texts
     need it (Ledoit and Wolf, 2004), so that directions they happen not to use are not blown up. NaruError for fewer
-    than two texts.
+    than two texts, and for texts that all get one embedding.
     """
     from sklearn.covariance import ledoit_wolf
 
@@ -267,16 +272,17 @@ def append_whitening(opened: SentenceTransformer, texts: Sequence[str], strength
 def _embeddings(opened: SentenceTransformer, texts: Sequence[str], what: str) -> Any:
     if len(texts) < 2:
         raise NaruError(f"{what} wants two texts or more, got {len(texts)}.")
-    return np.asarray(opened.encode(list(texts), show_progress_bar=False), np.float64)
+    vectors = np.asarray(opened.encode(list(texts), show_progress_bar=False), np.float64)
+    if np.ptp(vectors, axis=0).max() < 1e-6:  # float32 tells less apart only by rounding
+        raise NaruError(f"{what} wants texts that differ: all {len(texts)} have one and the same embedding.")
+    return vectors
 
 
 def _append(opened: SentenceTransformer, weight: Any) -> None:
-    """A linear layer [out, in] at the end, and the normalisation again where there is one."""
-    unit = isinstance(opened[len(opened) - 1], Normalize)
+    """A linear layer [out, in] as the last before the normalisation, which takes off what lengths it leaves."""
     identity: Any = nn.Identity()
     out, width = weight.shape
     linear = torch.from_numpy(np.ascontiguousarray(weight)).float()
-    opened.append(Dense(width, out, bias=False, activation_function=identity, init_weight=linear))
-    if unit:
-        opened.append(Normalize())
+    layer = Dense(width, out, bias=False, activation_function=identity, init_weight=linear)
+    opened.insert(_end(opened), layer)
     opened.to(opened.device)

@@ -139,7 +139,7 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
         append_pca(model, some_texts(material), recipe.model.pca)
     if recipe.model.whitening is not None:
         append_whitening(model, some_texts(material), recipe.model.whitening)
-    if measures and (figures is None or finishes(recipe.model)):
+    if measures and (figures is None or changes_at_end(recipe.model)):
         figures = measures(model)
     if figures is not None:
         journal.found(figures, done)
@@ -158,7 +158,7 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     return made
 
 
-def finishes(model: Model) -> bool:
+def changes_at_end(model: Model) -> bool:
     """Whether what was measured last is changed after training."""
     return any(one is not None for one in (model.pca, model.whitening, model.lora))
 

@@ -230,6 +230,12 @@ def test_whitening_takes_the_covariance_to_a_power(folder: Path) -> None:
         append_whitening(model, ["하나"], 0.5)
 
 
+@pytest.mark.parametrize("append", [append_pca, append_whitening])
+def test_texts_of_one_embedding_span_nothing(folder: Path, append: Callable[..., Any]) -> None:
+    with pytest.raises(NaruError, match="wants texts that differ: all 3 have one and the same embedding"):
+        append(opened(folder), ["하나"] * 3, 0.5)
+
+
 def test_whitening_by_few_texts_changes_little(folder: Path) -> None:
     """Directions that five texts happen not to use are no reason to blow them up."""
     model = opened(folder)
