@@ -228,7 +228,7 @@ def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, path: Path) -> None:
     fast = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     fast.no_truncation()
     fast.enable_padding(pad_id=tokenizer.pad_token_id or 0, pad_token=tokenizer.pad_token or "[PAD]")
-    fast.save(str(path))
+    fast.save(str(path), pretty=False)
 
 
 def _graph(scratch: Path) -> onnx.ModelProto:

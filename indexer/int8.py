@@ -15,7 +15,8 @@ x86 without VNNI adds neighbouring products in 16 bits that saturate (seen on an
 of a column is therefore such that no two neighbours of one sign reach more than 128: 255 * 128 < 2**15. So
 every CPU gives the same integers. Seven-bit weights, the usual remedy, cost more (.9975).
 
-The table of token embeddings is stored as s8 with one scale a row.
+The tables of token and position embeddings are stored as s8 with one scale a row, the dense layers after pooling, which
+see one row a text, in half precision.
 """
 
 from __future__ import annotations
@@ -56,8 +57,10 @@ class _Quantiser:
         for node in self._graph.node:
             if node.op_type == "MatMul" and self._is_matrix(node.input[1]):
                 self._matmul(node.input[0], node.input[1], node.output[0])
-            elif node.op_type == "Gather" and node.input[1] == "input_ids" and self._is_matrix(node.input[0]):
-                self._embedding(node.input[0], node.output[0])
+            elif node.op_type == "Gather" and self._is_table(node.input[0]):
+                self._embedding(node.input[0], node.input[1], node.output[0])
+            elif node.op_type == "Gemm" and self._is_matrix(node.input[1]):
+                self._half(node)
             else:
                 self._nodes.append(node)
         used = {name for node in self._nodes for name in node.input}
@@ -69,6 +72,10 @@ class _Quantiser:
     def _is_matrix(self, name: str) -> bool:
         weight = self._weights.get(name)
         return weight is not None and weight.data_type == TensorProto.FLOAT and len(weight.dims) == 2
+
+    def _is_table(self, name: str) -> bool:
+        """Embeddings of tokens or positions, not of the two types of tokens."""
+        return self._is_matrix(name) and self._weights[name].dims[0] > 2
 
     def _matmul(self, x: str, weight: str, y: str) -> None:
         if x not in self._rows:
@@ -92,15 +99,22 @@ class _Quantiser:
         self._add("Mul", [f"{x}.low", f"{weight}.sum"], f"{y}.offset")
         self._add("Add", [f"{y}.scaled", f"{y}.offset"], y)
 
-    def _embedding(self, table: str, y: str) -> None:
+    def _embedding(self, table: str, ids: str, y: str) -> None:
         rows = to_array(self._weights[table])
         scale = np.maximum(np.abs(rows).max(1, keepdims=True) / 127, 1e-12).astype(np.float32)
         self._constant(f"{table}.s8", np.round(rows / scale).astype(np.int8))
         self._constant(f"{table}.scale", scale)
-        self._add("Gather", [f"{table}.s8", "input_ids"], f"{y}.s8")
-        self._add("Gather", [f"{table}.scale", "input_ids"], f"{y}.scale")
+        self._add("Gather", [f"{table}.s8", ids], f"{y}.s8")
+        self._add("Gather", [f"{table}.scale", ids], f"{y}.scale")
         self._add("Cast", [f"{y}.s8"], f"{y}.float", to=TensorProto.FLOAT)
         self._add("Mul", [f"{y}.float", f"{y}.scale"], y)
+
+    def _half(self, gemm: NodeProto) -> None:
+        weight = gemm.input[1]
+        self._constant(f"{weight}.half", to_array(self._weights[weight]).astype(np.float16))
+        self._add("Cast", [f"{weight}.half"], f"{weight}.float", to=TensorProto.FLOAT)
+        gemm.input[1] = f"{weight}.float"
+        self._nodes.append(gemm)
 
     def _constant(self, name: str, values: npt.NDArray[np.generic]) -> None:
         self._graph.initializer.append(from_array(values, name))

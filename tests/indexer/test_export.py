@@ -244,14 +244,25 @@ def test_weights_beyond_what_protobuf_holds_stand_beside_the_graph(
 
 def test_int8_holds_all_large_weights_as_bytes(tiny_bundle: Path) -> None:
     graph = onnx.load(tiny_bundle / "model_int8.onnx").graph
-    floats = {tensor.name: int(np.prod(tensor.dims)) for tensor in graph.initializer if tensor.data_type == 1}
-    assert max(floats.values()) == 64 * 32, "the table of positions is the largest that stays float"
+    floats = [tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT]
+    matrices = {tensor.name for tensor in floats if len(tensor.dims) == 2 and min(tensor.dims) > 1}
+    assert matrices == {"embeddings.token_type_embeddings.weight"}, "two rows: nothing to save"
     operators = [node.op_type for node in graph.node]
     assert operators.count("MatMulIntegerToFloat") == 2 * 6
     matrices = {node.input[1] for node in graph.node if node.op_type == "MatMulIntegerToFloat"}
     for tensor in graph.initializer:
         if tensor.name in matrices:
             assert tensor.data_type == onnx.TensorProto.INT8
+
+
+def test_int8_holds_layers_after_pooling_in_half_precision(make_model: MakeModel, tmp_path: Path) -> None:
+    model = make_model(modules=[Pooling(32, "mean"), Dense(32, 24, bias=False), Normalize()])
+    exact = export(str(model), tmp_path / "exact", precision=["fp32"])
+    small = export(str(model), tmp_path / "bundle", precision=["int8"])
+    assert exact.parity.minimum > 0.9999 and small.parity.mean > 0.99
+    graph = onnx.load(tmp_path / "bundle" / "model_int8.onnx").graph
+    (weight,) = (tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16)
+    assert list(weight.dims) == [24, 32]
 
 
 @given(st.integers(1, 9), st.integers(0, 2**32 - 1))
