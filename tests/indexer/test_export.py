@@ -259,7 +259,8 @@ def test_int8_holds_layers_after_pooling_in_half_precision(make_model: MakeModel
     model = make_model(modules=[Pooling(32, "mean"), Dense(32, 24, bias=False), Normalize()])
     exact = export(str(model), tmp_path / "exact", precision=["fp32"])
     small = export(str(model), tmp_path / "bundle", precision=["int8"])
-    assert exact.parity.minimum > 0.9999 and small.parity.mean > 0.99
+    assert exact.parity.minimum > 0.9999
+    assert small.parity.mean > 0.99
     graph = onnx.load(tmp_path / "bundle" / "model_int8.onnx").graph
     (weight,) = (tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16)
     assert list(weight.dims) == [24, 32]
