@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from finetune.model import append_pca, append_whitening, body_of, check_model, f
 from finetune.precision import run_in_bf16
 from finetune.recipe import Adapter, Lora, Model
 from indexer.parity import SENTENCES
+from naru.encoder import open_encoder
 from naru.errors import NaruError
 from naru.presets import Preset, preset_of
 
@@ -42,6 +44,15 @@ def test_a_folder_is_opened_as_it_was_saved(folder: Path) -> None:
     np.testing.assert_allclose(model.encode(TEXTS), expected, atol=1e-6)
     assert (model.max_seq_length, model.default_prompt_name) == (40, None)
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_the_bundled_encoder_is_one_for_training_and_for_serving() -> None:
+    model = open_model(Model(base="naru-mini"), Path(), 1)
+    assert [type(module).__name__ for module in model] == ["Transformer", "Pooling", "Dense", "Normalize"]
+    assert (np.asarray(model.encode(TEXTS)) * open_encoder().passages(TEXTS)).sum(axis=1).min() > 0.995
+    folders = [located("naru-mini", Path()), Path(str(files("naru.bundled") / "naru-mini"))]
+    stored = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+    assert stored <= 60_000_000, "the repository holds no more of it"
 
 
 def test_mean_pooling_is_the_mean_over_the_attention_mask(folder: Path) -> None:
