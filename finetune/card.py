@@ -63,7 +63,8 @@ class DataFacts:
 class CardFacts:
     """What a card is written from. `base` is what people know the start model by; `recipe` is the resolved recipe as
     plain values, `recipe_text` its TOML. `before` and `after` are figures by key (`law_cosine_ndcg@10`), `sets` the
-    names of the held-out sets in them, `primary` the keys to compare by (empty: all)."""
+    names of the held-out sets in them, `primary` the keys to compare by (empty: all); `asked` the SHA-256 by file of the
+    teachers and guides, by name."""
 
     name: str
     base: str
@@ -82,6 +83,7 @@ class CardFacts:
     description: str = ""
     minutes: float | None = None
     base_sha256: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     origins: Origins = field(default_factory=Origins)
 
@@ -105,6 +107,7 @@ def provenance(facts: CardFacts) -> dict[str, Any]:
     return {
         "name": facts.name,
         "base": {"name": facts.base, "sha256": dict(facts.base_sha256)},
+        "asked": {name: dict(files) for name, files in facts.asked.items()},
         "recipe": dict(facts.recipe),
         "steps": facts.steps,
         "planned": facts.planned,

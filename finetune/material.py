@@ -113,8 +113,17 @@ def _files(path: str | None, root: Path) -> list[Path]:
     return [root / part for part in path.split(",")]
 
 
+def model_digests(recipe: Recipe, root: Path) -> dict[str, dict[str, str]]:
+    """SHA-256 by file of each model of a recipe, by name: its base first, then the teachers and guides of its losses."""
+    names = [recipe.model.base]
+    for source in recipe.data:
+        parameters = source.loss.parameters if source.loss else {}
+        names += [parameters[role] for role in ("teacher", "guide") if role in parameters]
+    return {name: base_digests(name, root) for name in dict.fromkeys(names)}
+
+
 def base_digests(base: str, root: Path) -> dict[str, str]:
-    """SHA-256 of the files of a base model: a folder, the bundled one, or one of the Hub as the cache has it."""
+    """SHA-256 of the files of a model: a folder, the bundled one, or one of the Hub as the cache has it."""
     folder = located(base, root)
     kinds = (".safetensors", ".bin", ".json", ".txt", ".model")
     return {

@@ -14,7 +14,6 @@ from sentence_transformers import SentenceTransformer
 from finetune import checkpoints
 from finetune.card import CardFacts, DataFacts, encoder_facts, versions
 from finetune.log import read_log
-from finetune.material import base_digests
 from finetune.origins import Origins
 from finetune.recipe import Recipe
 from finetune.resolved import to_toml
@@ -47,13 +46,13 @@ def claim(recipe: Recipe, output: Path, resume: bool) -> None:
 
 @dataclass(frozen=True)
 class Record:
-    """A run's recipe, its data as a table, the SHA-256 of its files, and what it measures."""
+    """A run's recipe, its data as a table, the SHA-256 of its files and of its models', and what it measures."""
 
     recipe: Recipe
-    root: Path
     output: Path
     data: Sequence[Mapping[str, Any]]
     files: Mapping[str, Mapping[str, str]]
+    models: Mapping[str, Mapping[str, str]]
     sets: Sequence[str]
     primary: Sequence[str]
     origins: Origins
@@ -62,6 +61,11 @@ class Record:
     def plain(self) -> dict[str, Any]:
         """The recipe as plain values."""
         return {key: value for key, value in asdict(self.recipe).items() if key != "places"}
+
+    @property
+    def asked(self) -> dict[str, Mapping[str, str]]:
+        """The models that losses ask."""
+        return {name: files for name, files in self.models.items() if name != self.recipe.model.base}
 
     def check(self) -> None:
         """NaruError where a run is to go on with other data than it began with."""
@@ -84,7 +88,8 @@ class Record:
         base = self.recipe.model.base
         made_from = {
             "recipe": self.plain,
-            "base": {"name": base, "sha256": base_digests(base, self.root)},
+            "base": {"name": base, "sha256": self.models[base]},
+            "asked": self.asked,
             "data": self.files,
             "versions": versions(),
         }
@@ -133,7 +138,8 @@ class Record:
             licence=recipe.licence,
             description=recipe.description,
             minutes=round(log.minutes, 1),
-            base_sha256=base_digests(recipe.model.base, self.root),
+            base_sha256=self.models[recipe.model.base],
+            asked=self.asked,
             versions=versions(),
             origins=self.origins,
         )

@@ -33,7 +33,7 @@ from finetune.hub import push
 from finetune.journal import Journal
 from finetune.log import read_log
 from finetune.losses import prepared
-from finetune.material import Material, digests, gather
+from finetune.material import Material, digests, gather, model_digests
 from finetune.measures import Measures
 from finetune.model import append_pca, append_whitening, check_model, finish, open_model
 from finetune.origins import Origins
@@ -91,10 +91,10 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     measures = Measures(material.held) if material.held else None
     record = Record(
         recipe,
-        root,
         output,
         data=data_table(recipe, material, stages, plans),
         files=digests(recipe, root),
+        models=model_digests(recipe, root),
         sets=measures.sets if measures else [],
         primary=measures.primary if measures else [],
         origins=options.origins,

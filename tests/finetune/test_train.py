@@ -311,14 +311,18 @@ def test_a_recipe_learns_the_relations_of_a_teacher(
 ) -> None:
     parallel = [{"en": f"sentence {i} says this", "ko": f"문장 {i}은 이렇게 말한다"} for i in range(40)]
     (tmp_path / "parallel.jsonl").write_text("\n".join(map(json.dumps, parallel)), encoding="utf-8")
+    teacher = str(make_model("xlm-roberta"))
     taught = Source(
         "taught",
         str(tmp_path / "parallel.jsonl"),
-        loss=Loss("relational", {"teacher": str(make_model("xlm-roberta")), "translations": True}),
+        loss=Loss("relational", {"teacher": teacher, "translations": True}),
     )
     recipe = replace(staged("training.steps=2"), data=[taught], stage=[])
     assert train(recipe, small, tmp_path / "out").steps == 2
     assert list((tmp_path / "out").rglob("*.arrow"))
+    for folder in (tmp_path / "out", tmp_path / "out" / "model"):
+        asked = json.loads((folder / "provenance.json").read_text())["asked"]
+        assert asked == {teacher: base_digests(teacher, tmp_path)}
 
 
 def test_the_bundled_base_is_named_by_its_hashes(tmp_path: Path) -> None:
