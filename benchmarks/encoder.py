@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,11 +30,12 @@ from indexer.corpus import Corpus
 from naru.bundle import TOKENIZER
 from naru.documents import Passage
 from naru.encoder import Encoder, Vectors, open_encoder
-from naru.text import normalize
+from naru.text import Analyzer, normalize
 from naru.text.jamo import LEADS, VOWELS, is_syllable, join, split
 
 TOKENS = 128  # of the passages whose embedding is timed
 TIMED = 400
+AS_SERVED = Analyzer().spaced
 
 
 class Encodes(Protocol):
@@ -84,12 +86,22 @@ def one_letter(query: str, rng: random.Random) -> str:
     return query[:at] + join(lead, vowel, tail) + query[at + 1 :]
 
 
+def half_the_spaces(query: str, rng: random.Random) -> str:
+    return re.sub(r"\s+", lambda blank: blank[0] if rng.random() < 0.5 else "", query)
+
+
 def decomposed(query: str, _rng: random.Random) -> str:
     return unicodedata.normalize("NFD", query)
 
 
+def as_typed(query: str) -> str:
+    """The normal form, no spaces put in."""
+    return normalize(query).text
+
+
 MISTAKES: dict[str, Callable[[str, random.Random], str]] = {
     "no spaces": without_spaces,
+    "half the spaces": half_the_spaces,
     "stray space": stray_space,
     "one letter": one_letter,
     "NFD": decomposed,
@@ -118,11 +130,15 @@ class Exact:
         self.vectors = encoder.passages([passage.full_text for passage in passages])
         self.encoder = encoder
 
-    def recall(self, mistake: Callable[[str, random.Random], str] | None = None) -> Recall:
-        """Recall of the queries as they are, or each with a mistake, normalised as serving does."""
+    def recall(
+        self,
+        mistake: Callable[[str, random.Random], str] | None = None,
+        read: Callable[[str], str] = AS_SERVED,
+    ) -> Recall:
+        """Recall of the queries as they are, or each with a mistake, read as serving does or otherwise."""
         rng = random.Random(1)
         typed = [mistake(query, rng) if mistake else query for query in self.queries]
-        vectors = self.encoder.queries([normalize(query).text for query in typed])
+        vectors = self.encoder.queries([read(query) for query in typed])
         first = ten = 0
         for start in range(0, len(typed), 512):
             cosines = vectors[start : start + 512] @ self.vectors.T
@@ -171,7 +187,14 @@ def main() -> None:
     bundle = Path(given.encoder or str(files("naru") / "bundled" / "naru-mini"))
     encoder = open_encoder(bundle)
 
-    titles = ["R@1", "R@10", *(f"{name}, R@10 kept" for name in MISTAKES), "float32 R@1", "float32 R@10"]
+    titles = [
+        "R@1",
+        "R@10",
+        *(f"{name}, R@10 kept" for name in MISTAKES),
+        "no spaces put in",
+        "float32 R@1",
+        "float32 R@10",
+    ]
     print("| set | " + " | ".join(titles) + " |\n|---|" + "---|" * len(titles))
     timed: list[str] = []
     for judged in judged_sets(given.data):
@@ -182,6 +205,8 @@ def main() -> None:
         clean = exact.recall()
         cells = [f"{clean.first:.4f}", f"{clean.ten:.4f}"]
         cells += [f"{exact.recall(mistake).ten / clean.ten:.1%}" for mistake in MISTAKES.values()]
+        unmended = [exact.recall(mistake, as_typed).ten for mistake in (without_spaces, half_the_spaces)]
+        cells.append(" / ".join(f"{ten / clean.ten:.1%}" for ten in unmended))
         if given.source is None:
             cells += ["", ""]
         else:

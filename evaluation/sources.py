@@ -17,7 +17,7 @@ from evaluation.figures import Cut
 from evaluation.runs import Ranking, Run
 from naru.documents import Document, Hit, Passage
 from naru.errors import NaruError
-from naru.text import normalize
+from naru.text import Analyzer, normalize
 
 _BLOCK = 1024  # documents scored at a time
 _TRIES = 5
@@ -172,7 +172,7 @@ def exact_run(
     Texts are normalised as in indexing and search, title and text as a passage has them. The corpus is streamed;
     `progress` gets the documents seen.
     """
-    asked = encoder.queries([normalize(text).text for text in queries.values()])
+    asked = encoder.queries([*map(Analyzer().spaced, queries.values())])
     ids: list[str] = []
     best = np.empty((len(queries), 0), np.int64)
     scores = np.empty((len(queries), 0), np.float32)

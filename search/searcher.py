@@ -20,7 +20,7 @@ from naru.filters import Filter
 from naru.provenance import Provenance
 from naru.relevance import RIVALS, Fit, Relevance, Scores, logit, probability
 from naru.store import Collection, Request, Scored, Store
-from naru.text import Analyzer, Token, normalize
+from naru.text import Analyzer, Token
 from search.answer import Answer, Cut, Note
 from search.keyboard import mistyped
 
@@ -230,10 +230,10 @@ class Searcher:
         tokens = self.analyzer.query_tokens(query)
         hangul = mistyped(query, tokens, self.analyzer, self.statistics)
         if hangul is None:
-            return _Reading(tokens, normalize(query).text, [])
+            return _Reading(tokens, self.analyzer.spaced(query), [])
         message = f"Searched for {hangul.read!r}: {hangul.typed!r} looks typed on an English layout."
         note = Note("keyboard", message, {"typed": hangul.typed, "read": hangul.read})
-        return _Reading(hangul.tokens, normalize(hangul.query).text, [note])
+        return _Reading(hangul.tokens, self.analyzer.spaced(hangul.query), [note])
 
     def close(self) -> None:
         self.collection.close()

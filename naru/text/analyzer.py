@@ -21,6 +21,7 @@ from naru.text import particles, patterns, stems
 from naru.text.hanja import reading
 from naru.text.morphemes import Morpheme, Tagger, dictionary_version, plain_tagger
 from naru.text.normalize import Normalized, normalize
+from naru.text.spacing import spaced
 
 RULES = 1
 """The version of everything in this package that decides tokens: raised when any text gives other tokens."""
@@ -100,6 +101,10 @@ class Analyzer:
     def query_tokens(self, text: str) -> list[Token]:
         """As `query`, with places: what a result page highlights."""
         return self._tokens(text, questions=True)
+
+    def spaced(self, text: str) -> str:
+        """The normal form of a query as an encoder reads it best: with the spaces that were left out."""
+        return spaced(normalize(text).text, self._tagger)
 
     def _tokens(self, original: str, *, questions: bool) -> list[Token]:
         normal = normalize(original)

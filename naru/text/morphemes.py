@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mecab import MeCab
+from mecab.types import Feature
 
 from naru.errors import NaruError
 
@@ -33,6 +34,15 @@ class Morpheme(NamedTuple):
     end: int
     reading: str | None
     node: str
+
+
+class Node(NamedTuple):
+    """One of Mecab's own nodes: its place in the text, and the tags of the first and the last morpheme welded in it."""
+
+    start: int
+    end: int
+    first: str
+    last: str
 
 
 _PIECE = 2000
@@ -56,13 +66,8 @@ class Tagger:
     def tag(self, text: str) -> list[Morpheme]:
         """Morphemes in order. `text` is normalised: no NUL (Mecab would stop there), no surrogates."""
         morphemes: list[Morpheme] = []
-        cursor = 0
-        for found in chain.from_iterable(map(self._mecab.parse, _pieces(text))):
-            surface, feature = found.surface, found.feature
-            start = text.find(surface, cursor)
-            if start < 0:
-                raise AssertionError(f"this is a bug: Mecab's {surface!r} is not in the text after {cursor}")
-            cursor = end = start + len(surface)
+        for start, surface, feature in self._found(text):
+            end = start + len(surface)
             if feature.expression is None:
                 reading = feature.reading if _HANJA.search(surface) else None
                 morphemes.append(Morpheme(surface, feature.pos, start, end, reading, surface))
@@ -72,6 +77,26 @@ class Tagger:
                 parts = _PART.findall(feature.expression)
                 morphemes += [Morpheme(form, tag, start, end, None, surface) for form, tag in parts]
         return morphemes
+
+    def nodes(self, text: str) -> list[Node]:
+        """The nodes of a text in order, compounds whole. `text` is normalised, as for `tag`."""
+        nodes = []
+        for start, surface, feature in self._found(text):
+            tags = feature.pos.split("+")
+            nodes.append(Node(start, start + len(surface), tags[0], tags[-1]))
+        return nodes
+
+    def _found(self, text: str) -> Iterator[tuple[int, str, Feature]]:
+        """Where each node starts, how it is written, and what Mecab says of it."""
+        cursor = 0
+        for found in chain.from_iterable(map(self._mecab.parse, _pieces(text))):
+            start = text.find(found.surface, cursor)
+            if start < 0:
+                raise AssertionError(
+                    f"this is a bug: Mecab's {found.surface!r} is not in the text after {cursor}"
+                )
+            cursor = start + len(found.surface)
+            yield start, found.surface, found.feature
 
 
 def _pieces(text: str) -> Iterator[str]:

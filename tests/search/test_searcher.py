@@ -100,6 +100,16 @@ def test_decomposed_queries_find_the_same(searcher: Searcher) -> None:
     ]
 
 
+def test_a_query_without_spaces_means_the_same(searcher: Searcher) -> None:
+    typed, meant = (
+        searcher.search(query, mode="semantic")
+        for query in ("카드를잃어버렸는데어떻게신고해요?", "카드를 잃어버렸는데 어떻게 신고해요?")
+    )
+    assert [(hit.passage.id, hit.logit) for hit in typed.hits] == [
+        (hit.passage.id, hit.logit) for hit in meant.hits
+    ]
+
+
 def test_the_longest_query_is_answered_and_a_longer_one_refused(searcher: Searcher) -> None:
     longest = ("카드 분실 신고 " * MAX_QUERY)[:MAX_QUERY]
     answer = searcher.search(longest)
