@@ -13,6 +13,7 @@ from naru.text.morphemes import Node, Tagger
 LONG = 4
 """Characters of a run of nouns after which another noun begins a word: shorter ones are compounds, mostly."""
 
+_STATUTE = "에관한"  # 집합건물의소유및관리에관한법률: such names are written without spaces
 _STARTS = ("N", "VV", "VA", "VX", "M", "IC", "XR", "XPN", "SL", "SN", "SH")
 _FOREIGN = ("SL", "SN", "SH")
 
@@ -21,8 +22,8 @@ def spaced(text: str, tagger: Tagger) -> str:
     """A normalised text, with the spaces that were left out.
 
     A particle or an ending with a word after it and no space between tells that one is missing. An eojeol with two
-    such places is split, and every eojeol is where the text has more such places than spaces. Texts whose spaces are
-    as they should be stay as they are.
+    such places is split, unless it names a statute, and every eojeol is where the text has more such places than
+    spaces. Texts whose spaces are as they should be stay as they are.
     """
     eojeols = _eojeols(tagger.nodes(text))
     missing = [sum(map(_lacks_space, nodes, nodes[1:])) for nodes in eojeols]
@@ -30,7 +31,7 @@ def spaced(text: str, tagger: Tagger) -> str:
     places = [
         place
         for nodes, gaps in zip(eojeols, missing, strict=True)
-        if gaps > 1 or everywhere
+        if everywhere or (gaps > 1 and _STATUTE not in text[nodes[0].start : nodes[-1].end])
         for place in _words(nodes)
     ]
     return " ".join(text[start:end] for start, end in pairwise([0, *places, len(text)]))
