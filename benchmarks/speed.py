@@ -64,6 +64,7 @@ def main() -> None:
                     "analyse": lambda query: query_vector(
                         searcher.analyzer.query(query), searcher.statistics
                     ),
+                    "spaces": searcher.analyzer.spaced,
                     "encode": lambda query: searcher.encoder.queries([query]),
                     **{mode: lambda query, mode=mode: searcher.search(query, mode=mode) for mode in MODES},  # type: ignore[misc]
                 }
