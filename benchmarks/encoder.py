@@ -191,7 +191,7 @@ def main() -> None:
         "R@1",
         "R@10",
         *(f"{name}, R@10 kept" for name in MISTAKES),
-        "no spaces put in",
+        "none put in: no / half the spaces",
         "float32 R@1",
         "float32 R@10",
     ]
