@@ -44,10 +44,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A query as it is searched: its tokens, its text for the encoder, and what was done to it."""
+    """A query as it is searched: its tokens, its text, and what was done to it."""
 
     tokens: list[Token]
-    text: str
+    query: str
     notes: list[Note]
 
 
@@ -118,8 +118,9 @@ class Searcher:
         if scores.lexical is not None:
             bm25 = query_vector(_terms(read.tokens), self.statistics)
         if scores.semantic is not None:
-            dense = self.encoder.queries([read.text])[0]
-            if not self.encoder.reads_whole(read.text):
+            text = self.analyzer.spaced(read.query)
+            dense = self.encoder.queries([text])[0]
+            if not self.encoder.reads_whole(text):
                 length = self.encoder.info.max_length
                 message = f"The encoder read the first {length} tokens of the query."
                 notes.append(Note("cut", message, {"tokens": length}))
@@ -166,7 +167,7 @@ class Searcher:
         found = self.collection.search(
             Request(
                 scores=Scores(0.0, 1.0, 1.0),
-                dense=self.encoder.queries([read.text])[0],
+                dense=self.encoder.queries([self.analyzer.spaced(read.query)])[0],
                 bm25=bm25,
                 limit=2 * PREFETCH,
                 prefetch=PREFETCH,
@@ -230,10 +231,10 @@ class Searcher:
         tokens = self.analyzer.query_tokens(query)
         hangul = mistyped(query, tokens, self.analyzer, self.statistics)
         if hangul is None:
-            return _Reading(tokens, self.analyzer.spaced(query), [])
+            return _Reading(tokens, query, [])
         message = f"Searched for {hangul.read!r}: {hangul.typed!r} looks typed on an English layout."
         note = Note("keyboard", message, {"typed": hangul.typed, "read": hangul.read})
-        return _Reading(hangul.tokens, self.analyzer.spaced(hangul.query), [note])
+        return _Reading(hangul.tokens, hangul.query, [note])
 
     def close(self) -> None:
         self.collection.close()
