@@ -3,11 +3,12 @@
     python -m benchmarks.adaptation --data ../shared/data --base MODEL --work DIR [--only demo,law,negatives]
 
 MODEL is a sentence-transformers folder that saw neither the demo nor court precedents: `naru train
-benchmarks/recipes/general.toml --root DATA` makes one. Three parts, each by a recipe beside this file:
+benchmarks/recipes/general.toml --root DATA` makes one. Three parts:
 
-    demo        the demo's triplets, alone and with weak pairs made of the collection's own passages, as whoever indexes
-                it has them; measured on its test part, whose passages no triplet holds
-    law         pairs of court precedents; measured on beir/law
+    demo        the demo's triplets, alone (naru-mini-domain) and with weak pairs made of the collection's own passages, as
+                whoever indexes it has them (naru-mini-collection); measured on its test part, of whose passages the
+                triplets hold a sixth
+    law         pairs of court precedents, by a recipe beside this file; measured on beir/law
     negatives   a sample of those pairs, the same steps with random, mined, and mined and filtered negatives
 
 Each part asks for semantic search: every passage of the corpus is embedded and searched exactly. Runs and figures stay
@@ -81,8 +82,10 @@ class Bench:
         return None if self.deadline is None else max(0.0, (self.deadline - monotonic()) / 60)
 
     def recipe(self, name: str, data: Mapping[str, Path], watched: Path | None = None) -> Recipe:
-        """A recipe beside this file, of these data and the base; `watched` is the folder of its `calibrate`."""
-        given = load(Path(__file__).parent / "recipes" / f"{name}.toml")
+        """A recipe beside this file or a shipped one, of these data and the base; `watched` is the folder of its
+        `calibrate`."""
+        beside = Path(__file__).parent / "recipes" / f"{name}.toml"
+        given = load(beside if beside.is_file() else name)
         paths = [f"{of}={path.absolute()}" for of, path in data.items()]
         held = [] if watched is None else [f"calibrate={watched.absolute()}:calibrate"]
         return filled(given, paths, held, str(self.base.absolute()))
@@ -194,12 +197,11 @@ def _of(bench: Bench, judged: JudgedSet) -> list[Any]:
     ]
 
 
-def adaptation(bench: Bench, name: str, recipe: Recipe, judged: JudgedSet) -> str:
-    """The row of a run: before, after, and how much of what was missing before is there."""
+def adaptation(bench: Bench, name: str, data: str, recipe: Recipe, judged: JudgedSet) -> str:
+    """The row of a run on `data`: before, after, and how much of what was missing before is there."""
     start = before(bench, judged)
     end = adapted(bench, name, recipe, judged)
     change = _change(start, end.measured)
-    data = " and ".join(source.name for source in recipe.data)
     return (
         f"| {judged.name} {judged.report} ({len(start.per_query['nDCG@10']):,}) | {data} | {end.steps:,} | "
         f"{change.a:.4f} | {change.b:.4f} | {_interval(change)} | {change.value / (1 - change.a):.1%} | "
@@ -208,16 +210,16 @@ def adaptation(bench: Bench, name: str, recipe: Recipe, judged: JudgedSet) -> st
 
 
 def demo(bench: Bench, judged: JudgedSet) -> Iterator[str]:
-    data = {"triplets": judged.folder / "triplets.jsonl"}
-    both = {**data, "the collection's passages": judged.folder / "corpus.jsonl"}
-    yield adaptation(
-        bench, "demo-collection", bench.recipe("adapt-demo-collection", both, judged.folder), judged
-    )
-    yield adaptation(bench, "demo", bench.recipe("adapt-demo", data, judged.folder), judged)
+    pairs, documents = judged.folder / "triplets.jsonl", judged.folder / "corpus.jsonl"
+    collection = bench.recipe("naru-mini-collection", {"pairs": pairs, "documents": documents}, judged.folder)
+    yield adaptation(bench, "demo-collection", "triplets and the collection's passages", collection, judged)
+    domain = bench.recipe("naru-mini-domain", {"domain": pairs}, judged.folder)
+    yield adaptation(bench, "demo", "triplets", domain, judged)
 
 
 def law(bench: Bench, judged: JudgedSet) -> Iterator[str]:
-    yield adaptation(bench, "law", bench.recipe("adapt-law", {"pairs": bench.data / LAW}), judged)
+    recipe = bench.recipe("adapt-law", {"pairs": bench.data / LAW})
+    yield adaptation(bench, "law", "pairs", recipe, judged)
 
 
 def negatives(bench: Bench, judged: JudgedSet) -> Iterator[str]:
