@@ -26,6 +26,7 @@ from evaluation.cutoffs import Offered, levels
 from evaluation.directions import Directions
 from evaluation.figures import Estimate
 from evaluation.fit import KINDS, SHOWN, Kind, fit_map, folds
+from evaluation.needed import needed
 from evaluation.reliability import losses, reliability
 from naru.answering import Answering
 from naru.errors import NaruError
@@ -135,6 +136,7 @@ def calibrate(
     Queries of one `group` (see `evaluation.candidates.collect`) share a fold. NaruError: the split judges passages
     that the collection lacks, or too few queries with an answer.
     """
+    needed("scipy", "sklearn")
     if len(split.answerable) < LEAST:
         raise NaruError(
             f"The split {split.name!r} has {len(split.answerable)} queries with an answer; a calibration needs {LEAST} "
@@ -154,6 +156,7 @@ def calibrate(
         collection=made.collection,
         created=made.created,
         passages=made.passages,
+        sketch=made.sketch,
         encoder=made.encoder_fingerprint,
         analyzer=made.analyzer_fingerprint,
         prefetch=PREFETCH,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.beir import Qrels
+from evaluation.needed import needed
 from evaluation.runs import Run
 from naru.errors import NaruError
 
@@ -96,10 +97,7 @@ def measure(run: Run, qrels: Qrels, names: Sequence[str] = MEASURES) -> Measured
 
 
 def _ir_measures() -> ModuleType:
-    try:
-        import ir_measures
-    except ImportError as error:
-        raise NaruError(
-            'Evaluation needs a package more: pip install "naru-search[evaluation]" (or ir-measures).'
-        ) from error
+    needed("ir_measures")
+    import ir_measures
+
     return ir_measures

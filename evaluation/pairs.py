@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.cutoffs import Best, best_accuracy, best_f1
+from evaluation.needed import needed
 from naru.errors import NaruError
 
 Floats = npt.NDArray[np.float64]
@@ -159,6 +160,7 @@ def read_pairs(path: str | Path, *, positive: float | None = None) -> Pairs:
 
 def evaluate_pairs(encoder: Encodes, pairs: Pairs) -> PairFigures:
     """Both sentences are encoded as queries are. NaruError where all pairs have one label or one score."""
+    needed("scipy", "sklearn")
     from scipy.stats import pearsonr, spearmanr
     from sklearn.metrics import average_precision_score
 
@@ -248,8 +250,11 @@ def _records(path: Path) -> Iterator[Any]:
     if kind == ".parquet":
         import pyarrow.parquet
 
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
-            yield from batch.to_pylist()
+        try:
+            for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
+                yield from batch.to_pylist()
+        except (pyarrow.ArrowException, OSError) as error:
+            raise NaruError(f"{path}: cannot be read as Parquet: {error}.") from error
         return
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -262,5 +267,5 @@ def _records(path: Path) -> Iterator[Any]:
             else:
                 # KorSTS holds quotation marks that no one closed.
                 yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-    except (UnicodeDecodeError, ValueError, TypeError) as error:
+    except (UnicodeDecodeError, ValueError, TypeError, csv.Error) as error:
         raise NaruError(f"{path}: cannot be read as {kind[1:]} in UTF-8: {error}.") from error

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from finetune.data import Rows
-from finetune.held import Held, same
+from finetune.data import Rows, same
+from finetune.held import Held
 from finetune.shapes import Shape
 from finetune.values import UNREADABLE
 from naru.report import publish
@@ -190,6 +190,8 @@ def _classes(rows: Rows) -> Iterator[Finding]:
         return
     counts = Counter(np.asarray(rows.dataset.with_format("numpy")["label"][:]).tolist())
     counts.pop(UNREADABLE, None)
+    if not counts:
+        return
     names = rows.classes or ("0", "1")
     (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
     if many >= CLASSES_APART * few or len(counts) < 2:

@@ -58,10 +58,12 @@ def publish(folder: Path, listed: bool = True) -> None:
         (part / FILES).write_text(json.dumps(files, indent=1), encoding="utf-8")
     for path in [*part.rglob("*"), part]:
         _to_disk(path)
+    gone = _gone(folder)
     if folder.exists():
-        remove(folder)
+        folder.rename(gone)
     part.rename(folder)
     _to_disk(folder.parent)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 @contextmanager
@@ -81,10 +83,16 @@ def published(folder: Path, listed: bool = True) -> Iterator[Path]:
 
 def remove(folder: Path) -> None:
     """Delete a folder so that no broken one is seen meanwhile."""
-    gone = folder.with_name(f".{folder.name}.gone")
-    shutil.rmtree(gone, ignore_errors=True)
+    gone = _gone(folder)
     folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def _gone(folder: Path) -> Path:
+    """A free name for a folder on its way out."""
+    gone = folder.with_name(f".{folder.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    return gone
 
 
 def sweep(folder: Path) -> None:

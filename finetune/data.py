@@ -178,6 +178,11 @@ def clean(value: Any) -> str:
     return unicodedata.normalize("NFC", str(value)).strip()
 
 
+def same(text: str) -> str:
+    """What two texts have in common that are the same but for case and blanks."""
+    return " ".join(text.casefold().split())
+
+
 def _finished(source: Source, shape: Shape, values: Values, drafts: pa.Table, place: str) -> Rows:
     """Drafts with values as numbers and negatives as columns."""
     if not drafts.num_rows:
@@ -251,11 +256,12 @@ def _capped(rows: Rows, source: Source, seed: int) -> Rows:
 
 
 def held_out(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
-    """(rest, held out): about `share` of the distinct first texts with all their rows; no first text is on both sides.
+    """(rest, held out): about `share` of the distinct first texts with all their rows; no first text is on both sides,
+    however its case and blanks are.
 
     NaruError where the data have fewer than two first texts.
     """
-    firsts = rows.dataset.with_format("arrow")[rows.texts()[0]].to_pylist()
+    firsts = [same(text) for text in rows.dataset.with_format("arrow")[rows.texts()[0]].to_pylist()]
     numbers = {text: number for number, text in enumerate(dict.fromkeys(firsts))}
     if len(numbers) < 2:
         raise NaruError(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data import Rows, clean, read
+from finetune.data import Rows, clean, read, same
 from finetune.recipe import Evaluation, Source
 from finetune.records import judgements, records, source_of, texts
 from finetune.shapes import (
@@ -65,11 +65,6 @@ class Held:
                 return ((same(a), same(b)) for a, b in zip(self.data.first, self.data.second, strict=True))
             case _:
                 return iter(())
-
-
-def same(text: str) -> str:
-    """What two texts have in common that are the same but for case and blanks."""
-    return " ".join(text.casefold().split())
 
 
 def open_held(evaluation: Evaluation, root: Path) -> Held:
@@ -130,7 +125,7 @@ def held_from(rows: Rows) -> Held | None:
                 data = LabelledPairs(column["sentence1"], column["sentence2"], column["label"])
             case Shape.CLASSED_PAIRS:
                 meant = [MEANT.get(name.lower()) for name in rows.classes]
-                if set(meant) < {0, 1}:
+                if not {0, 1} <= set(meant):
                     return None
                 kept = [at for at, label in enumerate(column["label"]) if meant[label] is not None]
                 data = LabelledPairs(
@@ -161,8 +156,10 @@ def _retrieval(evaluation: Evaluation, folder: Path) -> Retrieval:
     for _, query, document, grade in judgements(folder, evaluation.split):
         if grade > 0:
             judged.setdefault(query, {})[document] = grade
-    stride = max(1, len(judged) // evaluation.queries) if evaluation.queries else 1
-    chosen = {query: judged[query] for query in list(judged)[::stride][: evaluation.queries]}
+    names = list(judged)
+    if evaluation.queries and len(names) > evaluation.queries:
+        names = [names[at] for at in np.linspace(0, len(names) - 1, evaluation.queries).astype(int)]
+    chosen = {query: judged[query] for query in names}
     needed = {document for documents in chosen.values() for document in documents}
     room = evaluation.passages - len(needed) if evaluation.passages else None
     corpus: dict[str, str] = {}

@@ -100,7 +100,7 @@ class Log:
 def read_log(path: Path) -> Log:
     """Read `log.jsonl`. A last line that is still being written is left out. NaruError names any other bad line."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except OSError as error:
         raise NaruError(f"{path}: no log of a run can be read there: {error.strerror}.") from error
     start: dict[str, Any] = {}

@@ -53,11 +53,6 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
     rows = {source.name: read(source, root, recipe.seed) for source in recipe.data}
     fitting.check_fits(recipe, {name: of.shape for name, of in rows.items()})
     held = [open_held(evaluation, root) for evaluation in recipe.evaluation]
-    if not held and recipe.held_out:
-        for name, of in rows.items():
-            rows[name], apart = held_out(of, recipe.held_out, recipe.seed)
-            if (one := held_from(apart)) is not None:
-                held.append(one)
     findings = check(list(rows.values()), held)
     if findings.errors and not skip_bad_rows:
         raise BadRowsError(findings, rejects)
@@ -68,7 +63,20 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
         if not len(of.dataset):
             reasons = {one.what for one in findings.found if one.bad and one.data == name}
             raise NaruError(f"Data {name!r}: no row is left of it: {'; '.join(sorted(reasons))}.")
+    if not held and recipe.held_out:
+        rows, held = _held_apart(rows, recipe)
     return Material(rows, held, findings)
+
+
+def _held_apart(rows: dict[str, Rows], recipe: Recipe) -> tuple[dict[str, Rows], list[Held]]:
+    """A share of each data set's queries held out; what is held out of one is left out of all."""
+    kept, held = {}, []
+    for name, of in rows.items():
+        kept[name], apart = held_out(of, recipe.held_out, recipe.seed)
+        if (one := held_from(apart)) is not None:
+            held.append(one)
+    leaks = check(list(kept.values()), held)
+    return {name: leaks.without_bad(of) for name, of in kept.items()}, held
 
 
 class BadRowsError(NaruError):

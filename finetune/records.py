@@ -125,8 +125,7 @@ def _table(path: Path) -> Iterator[tuple[int, Record]]:
         nonlocal last
         for number, line in numbered(path):
             last = number
-            if line.strip("\r\n"):
-                yield line
+            yield line
 
     rows = csv.reader(
         taken(),
@@ -146,10 +145,12 @@ def _table(path: Path) -> Iterator[tuple[int, Record]]:
                 f"{path}:{before + 1}: not CSV: {error} (up to line {last}); a quote inside a quoted cell is written "
                 "twice, and each quote is closed."
             ) from error
+        if not cells:
+            continue
         if names is None:
             names = [name.strip() for name in cells]
             continue
-        # Blank lines are not counted by the reader: a row ends at `last` and spans the line ends within it.
+        # A row ends at `last` and spans the line ends within its cells.
         line = last - sum(cell.count("\n") for cell in cells)
         if len(cells) != len(names):
             raise NaruError(

@@ -62,6 +62,7 @@ class NoDuplicates(Plain):
     def __init__(self, dataset: Dataset, size: int, seed: Sequence[int], name: str = "") -> None:
         super().__init__(dataset, size, seed, name)
         self.texts = [list(map(hash, column)) for column in _columns(dataset, lambda text: text.to_pylist())]
+        self.most = min(size, *(len(set(column)) for column in self.texts))  # rows that can share a batch
 
     def __len__(self) -> int:
         full, rest = divmod(self.rows, self.size)
@@ -94,9 +95,9 @@ class NoDuplicates(Plain):
         return rows
 
     def _filled(self, rows: list[int], least: int) -> tuple[list[list[int]], list[int]]:
-        """Cut rows into batches in their order, each of `least` to `size` rows: the batches, and what is left."""
+        """Cut rows into batches in their order, each of `least` to `most` rows: the batches, and what is left."""
         batches: list[list[int]] = []
-        while len(rows) >= least:
+        while len(rows) >= least and self.most >= least:
             batch: list[int] = []
             seen: set[int] = set()
             put_off: list[int] = []
@@ -106,7 +107,7 @@ class NoDuplicates(Plain):
                 if seen.isdisjoint(texts):
                     batch.append(row)
                     seen.update(texts)
-                    if len(batch) == self.size:
+                    if len(batch) == self.most:
                         rest = rows[at + 1 :]
                         break
                 else:

@@ -29,6 +29,7 @@ from naru.encoder import Encoder
 from naru.errors import NaruError
 from naru.provenance import Provenance
 from naru.relevance import Background
+from naru.sketch import Sketcher
 from naru.store import Manifest, Point, Store, Vector
 from naru.text import Analyzer, AnalyzerSettings, normalize
 
@@ -97,8 +98,8 @@ def index(
 
         spool.seek(0)
         truncated = encoder.truncated
-        sample = Reservoir(_SAMPLE)
-        build.add(_points(spool, statistics, encoder, sample, progress))
+        sample, sketcher = Reservoir(_SAMPLE), Sketcher()
+        build.add(_points(spool, statistics, encoder, sample, sketcher, progress))
         embedded = perf_counter()
 
         provenance = Provenance(
@@ -112,6 +113,7 @@ def index(
             analyzer=plan.settings,
             analyzer_fingerprint=Analyzer(plan.settings).fingerprint,
             background=sample.background(),
+            sketch=sketcher.sketch(),
         )
         build.publish(Manifest(provenance.to_facts(), statistics))
         return Summary(provenance, analysed - started, embedded - analysed, perf_counter() - embedded)
@@ -172,13 +174,19 @@ def _analyse_in_worker(chunk: list[Document]) -> Analysed:
 
 
 def _points(
-    spool: IO[bytes], statistics: Statistics, encoder: Encoder, sample: Reservoir, progress: Progress
+    spool: IO[bytes],
+    statistics: Statistics,
+    encoder: Encoder,
+    sample: Reservoir,
+    sketcher: Sketcher,
+    progress: Progress,
 ) -> Iterator[Point]:
     done = 0
     for block in _batched(_spooled(spool), _BLOCK):
         dense = encoder.passages([normalize(passage.full_text).text for passage, _ in block])
         for (passage, counts), vector in zip(block, dense, strict=True):
             sample.offer(vector)
+            sketcher.add(passage.title, passage.text)
             yield Point(passage, vector, document_vector(counts, statistics))
         done += len(block)
         progress("embed", done)

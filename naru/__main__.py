@@ -447,8 +447,11 @@ def calibrate(
     """Fit probabilities and cut-offs to judged queries, and keep them with the collection."""
     from evaluation.beir import Beir
     from evaluation.calibrate import calibrate as fit
+    from naru.report import publish
 
     judged = Beir(beir).split(split)
+    if output is not None and not output.parent.is_dir():
+        raise NaruError(f"--output {output}: there is no folder {output.parent}; make it first.")
     with _searcher(store, collection, encoder) as searcher:
         with terminal.stages("searches") as stages:
             fitted = fit(
@@ -458,7 +461,7 @@ def calibrate(
         if output is None:
             searcher.collection.keep_relevance(text)
         else:
-            output.write_text(text, "utf-8")
+            publish(output, text)
     if as_json:
         typer.echo(json.dumps(fitted.to_json(), ensure_ascii=False))
         return
@@ -480,7 +483,7 @@ def _index(
 
     given = settings.load()
     bundle = encoder or given.encoder.path or DEFAULT_ENCODER
-    if Path(bundle).exists():
+    if bundle != DEFAULT_ENCODER and Path(bundle).exists():
         bundle = str(Path(bundle).resolve())
     plan = Plan(name, corpus.location, bundle, chosen, workers or default_workers(corpus.size))
 
@@ -622,6 +625,9 @@ def main() -> None:
         app()
     except NaruError as error:
         terminal.error(str(error))
+        sys.exit(1)
+    except OSError as error:  # a full disk, a folder that is not ours
+        terminal.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         terminal.error("interrupted; nothing half-done was published")

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 from naru.errors import NaruError
 from naru.relevance import Background
+from naru.sketch import Sketch
 from naru.text import AnalyzerSettings
 
 FORMAT = 1
@@ -20,7 +21,8 @@ class Fingerprinted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The facts of a collection's manifest. `encoder` names the bundle as it was given when indexing."""
+    """The facts of a collection's manifest. `encoder` names the bundle as it was given when indexing; `sketch` is
+    empty in collections that an earlier naru made."""
 
     collection: str
     created: str
@@ -32,6 +34,7 @@ class Provenance:
     analyzer: AnalyzerSettings
     analyzer_fingerprint: str
     background: Background
+    sketch: Sketch = ()
 
     def to_facts(self) -> dict[str, Any]:
         return {"format": FORMAT, **asdict(self)}
@@ -49,6 +52,7 @@ class Provenance:
             tuple(analyzer["stopwords"]), tuple(analyzer["user_words"]), analyzer["characters"]
         )
         values["background"] = Background(**values["background"])
+        values["sketch"] = tuple(values.get("sketch", ()))
         return cls(**values)
 
     def check(self, encoder: Fingerprinted, analyzer: Fingerprinted) -> None:

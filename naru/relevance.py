@@ -27,6 +27,7 @@ from naru.answering import Answering
 from naru.cutoffs import Cutoff
 from naru.errors import NaruError
 from naru.maps import Beta, Knots, Map
+from naru.sketch import Sketch, shared
 
 MODES = ("hybrid", "semantic", "lexical")
 
@@ -36,7 +37,7 @@ RIVALS = 10
 """Hits of a query that weigh against each other: a first page. What stands below weighs next to nothing."""
 
 MOST_CHANGE = 0.1
-"""The share of its passages by which a collection may grow or shrink before its calibration is void."""
+"""The share of its passages that may come or go before a collection's calibration is void."""
 
 
 class Made(Protocol):
@@ -56,6 +57,9 @@ class Made(Protocol):
 
     @property
     def background(self) -> Background: ...
+
+    @property
+    def sketch(self) -> Sketch: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +142,8 @@ _PRIOR = {
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a fit rests on: the collection version (`created`, `passages`, fingerprints), the retrieval, and the
-    judgements (their SHA-256). `fitted` is an ISO 8601 date."""
+    """What a fit rests on: the collection version (`created`, `passages` and their `sketch`, fingerprints), the
+    retrieval, and the judgements (their SHA-256). `fitted` is an ISO 8601 date."""
 
     collection: str
     created: str
@@ -152,6 +156,7 @@ class Basis:
     queries: int
     answerable: int
     fitted: str
+    sketch: Sketch = ()
 
     def void(self, made: Made) -> str | None:
         """Why a fit on this basis says nothing about a collection; None: it holds."""
@@ -168,7 +173,15 @@ class Basis:
                 f"it was fitted on {self.passages:,} passages, now there are {made.passages:,}: "
                 f"more than {MOST_CHANGE:.0%} have come or gone"
             )
+        if self.sketch and made.sketch and (changed := self._changed(made)) > MOST_CHANGE:
+            return f"it was fitted on other passages: about {changed:.0%} of them have come or gone since"
         return None
+
+    def _changed(self, made: Made) -> float:
+        """The share of the passages that came or went, whichever are more."""
+        alike = shared(self.sketch, made.sketch)
+        kept = alike / (1 + alike) * (self.passages + made.passages)
+        return 1 - kept / max(1, self.passages, made.passages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,12 +265,16 @@ class Relevance:
                 raise NaruError(
                     f"{where}: format {said['format']!r}; this naru reads {FORMAT}. Run `naru calibrate` again."
                 )
-            return cls({mode: _fit(one) for mode, one in said["fits"].items()}, Basis(**said["basis"]))
+            return cls({mode: _fit(one) for mode, one in said["fits"].items()}, _basis(said["basis"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise NaruError(f"{where}: damaged: {error!r}. Run `naru calibrate` again.") from error
 
     def _void(self, made: Made) -> str | None:
         return None if self.basis is None else self.basis.void(made)
+
+
+def _basis(said: Mapping[str, Any]) -> Basis:
+    return Basis(**{**said, "sketch": tuple(said.get("sketch", ()))})
 
 
 def _fit(said: Mapping[str, Any]) -> Fit:

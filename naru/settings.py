@@ -18,6 +18,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -88,5 +89,10 @@ def load() -> Settings:
             for part in error.errors()
         ]
         raise NaruError("\n".join(["Settings (NARU__… variables, naru.toml):", *wrong])) from None
-    except tomllib.TOMLDecodeError as error:
+    except SettingsError as error:
+        raise NaruError(
+            f"Settings (NARU__… variables): {error}. A variable names its section and its key: "
+            "NARU__STORE__LOCATION=http://localhost:6333."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise NaruError(f"{Settings.file}: not valid TOML: {error}") from None

@@ -27,6 +27,7 @@ from pydantic import (
 
 from naru.errors import NaruError
 from naru.filters import And, AnyOf, Equals, Exists, Filter, Not, Or, Range
+from naru.store.payload import utc
 
 DEEPEST = 8
 """How far and/or/not may be nested."""
@@ -50,9 +51,11 @@ def _scalar(value: Any) -> Any:
 def _bound(value: Any) -> Any:
     if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value)
-        except ValueError:
+            moment = datetime.fromisoformat(value)
+            utc(moment)
+        except (ValueError, NaruError):
             raise ValueError(f"{value!r} is not a moment in ISO 8601, such as 2025-01-31") from None
+        return moment
     if (isinstance(value, int) and not isinstance(value, bool)) or (
         isinstance(value, float) and isfinite(value)
     ):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from naru.bm25 import Statistics, token_id
 from naru.text import Analyzer, Normalized, Token
 from naru.text.jamo import from_keystrokes
 
+_start = attrgetter("start")
 _KEYSTROKES = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{3,}(?![A-Za-z0-9])")
 
 
@@ -35,11 +39,20 @@ def mistyped(
     so its Hangul takes its place. None where there is no such word.
     """
     typed, hangul = [], []
+    placed = sorted(tokens, key=_start)
+
+    def inside(start: int, end: int) -> Iterator[Token]:
+        for place in range(bisect_left(placed, start, key=_start), bisect_left(placed, end, key=_start)):
+            if placed[place].end <= end:
+                yield placed[place]
+
+    @cache
+    def known(text: str) -> bool:
+        return _known(analyzer.query_tokens(text), statistics)
 
     def meant(match: re.Match[str]) -> str:
         text = from_keystrokes(match.group())
-        inside = [token for token in tokens if token.start >= match.start() and token.end <= match.end()]
-        if text is None or _known(inside, statistics) or not _known(analyzer.query_tokens(text), statistics):
+        if text is None or _known(inside(*match.span()), statistics) or not known(text):
             return match.group()
         typed.append(match.group())
         hangul.append(text)
@@ -56,6 +69,6 @@ def mistyped(
     return Mistyped(" ".join(typed), " ".join(hangul), rewritten.text, read)
 
 
-def _known(tokens: Sequence[Token], statistics: Statistics) -> bool:
+def _known(tokens: Iterable[Token], statistics: Statistics) -> bool:
     ids = [token_id(token.namespace, token.text) for token in tokens if token.namespace in ("term", "word")]
     return bool(ids) and bool((statistics.frequency(np.array(ids, np.uint32)) > 0).any())

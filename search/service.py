@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,16 +16,14 @@ from fastapi.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from naru import __version__
-from naru.encoder import Encoder, open_encoder
 from naru.errors import NaruError
-from naru.provenance import Provenance
 from naru.settings import ServiceSettings
 from naru.store import Store
 from search.catalog import Catalog
 from search.edges import BodyLimit, BrowserHeaders
 from search.failures import answer_failures
+from search.following import Following
 from search.routes import routes
-from search.searcher import Searcher
 from search.workers import ClientGoneError, Workers
 
 MAX_BODY = 1 << 20
@@ -93,40 +91,19 @@ def serve_store(
     threads: int | None = None,
     examples: Examples | None = None,
 ) -> None:
-    """Serve every collection of a store until SIGINT or SIGTERM.
+    """Serve every collection of a store until SIGINT or SIGTERM, each as it is published meanwhile.
 
     `encoder` replaces the bundle that each collection names; `threads` are the cores one encoding may use.
     NaruError: the port is taken, the store is empty, or a collection cannot be opened with its encoder.
     """
     catalog = Catalog()
-    with ExitStack() as opened:
+    with Following(store, catalog, encoder=encoder, threads=threads) as following:
         serve(
             create_app(catalog, settings, examples),
             settings.host,
             settings.port,
-            opening=lambda: catalog.offer(_open_all(store, encoder, threads, opened)),
+            opening=following.start,
         )
-
-
-def _open_all(
-    store: Store, encoder: str | None, threads: int | None, opened: ExitStack
-) -> dict[str, Searcher]:
-    names = store.names()
-    if not names:
-        raise NaruError(
-            f"There is no collection in {store.location}. Build one: "
-            f"naru index CORPUS --store {store.location} --collection NAME"
-        )
-    encoders: dict[str, Encoder] = {}
-    searchers = {}
-    for name in names:
-        collection = store.open(name)
-        opened.callback(collection.close)
-        wanted = encoder or Provenance.from_facts(collection.manifest.facts).encoder
-        if wanted not in encoders:
-            encoders[wanted] = open_encoder(wanted, threads=threads)
-        searchers[name] = Searcher(collection, encoders[wanted])
-    return searchers
 
 
 def serve(app: FastAPI, host: str, port: int, *, opening: Callable[[], None] = lambda: None) -> None:

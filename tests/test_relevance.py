@@ -17,6 +17,7 @@ from naru.cutoffs import Cutoff
 from naru.errors import NaruError
 from naru.maps import Beta, Knots
 from naru.relevance import MODES, Background, Basis, Fit, Relevance, Scores, logit, probability
+from naru.sketch import Sketch, sketched
 
 FINITE = st.floats(-30, 30)
 
@@ -30,9 +31,11 @@ class Collected:
     encoder_fingerprint: str = "e1"
     analyzer_fingerprint: str = "a1"
     background: Background = Background(0.1, 0.1)  # noqa: RUF009
+    sketch: Sketch = ()
 
 
 BASIS = Basis("help", "2026-11-21", 1000, "e1", "a1", 100, "calibrate", "5ac0", 200, 180, "2026-11-21")
+PASSAGES = [("", f"본문 {number}") for number in range(1200)]
 CUTOFFS = (
     Cutoff("precise", "nine in ten are relevant", None, None, 200, 200, {}, "too few judgements", 400),
     Cutoff("balanced", "the best F1", -0.25, probability(-0.25), 200, 200, {"F1": 0.8}),
@@ -193,6 +196,24 @@ def test_a_fit_of_something_else_is_void_and_as_a_file_refused(
     with pytest.raises(NaruError, match=r"relevance\.json: this calibration does not hold here") as refused:
         Relevance.read(path, made)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "void"),
+    [
+        (0, 1000, None),
+        (30, 1030, None),
+        (200, 1200, "about 2"),
+        (1000, 1200, "1,000 passages"),
+        (0, 1050, None),
+    ],
+)
+def test_other_passages_void_it_even_where_there_are_as_many(start: int, end: int, void: str | None) -> None:
+    basis = replace(BASIS, sketch=sketched(PASSAGES[:1000]))
+    kept = replace(FITTED, basis=basis).to_json()
+    found = Relevance.kept(kept, Collected(passages=end - start, sketch=sketched(PASSAGES[start:end])))
+    assert found.calibrated is (void is None)
+    assert (found.void is None) if void is None else (void in str(found.void))
 
 
 def test_without_a_calibration_there_is_the_prior_and_nothing_void() -> None:

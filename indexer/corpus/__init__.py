@@ -92,7 +92,7 @@ class Corpus:
         # share a hash with a chance of 3 in a million.
         lines: dict[int, int] = {}
         with ExitStack() as stack:
-            rejects = stack.enter_context(_open(self._rejects)) if self._rejects else None
+            rejects = stack.enter_context(_open(self._rejects, self.location)) if self._rejects else None
             for row in self._reader:
                 found = _checked(row, lines, self._naming)
                 if isinstance(found, Document):
@@ -131,8 +131,12 @@ def _rejected(bad: Bad) -> str:
     return json.dumps(said, ensure_ascii=False, default=str) + "\n"
 
 
-def _open(rejects: Path) -> IO[str]:
+def _open(rejects: Path, location: str) -> IO[str]:
     try:
+        if rejects.exists() and Path(location).exists() and rejects.samefile(location):
+            raise NaruError(
+                f"{rejects}: the rejected records would be written over the corpus itself; say --rejects OTHER."
+            )
         # A lone surrogate leaves as its escape, which JSON reads back.
         return rejects.open("w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:

@@ -105,6 +105,14 @@ class Build(Protocol):
     ) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a collection is at a moment: words that change with every publish and with every calibration kept."""
+
+    version: str
+    calibration: str | None
+
+
 class Store(Protocol):
     location: str
 
@@ -113,6 +121,9 @@ class Store(Protocol):
 
     def open(self, name: str) -> Collection:
         """The newest published version. NaruError when there is none (naming those there are)."""
+
+    def published(self, name: str) -> Published | None:
+        """What `open` would open, without opening it; None when there is no such collection."""
 
     def build(self, name: str, dimension: int) -> Build: ...
 

@@ -28,7 +28,7 @@ from naru.bm25 import Statistics
 from naru.documents import Passage
 from naru.errors import NaruError
 from naru.filters import Filter
-from naru.store import Manifest, Point, Request, Scored, ranking
+from naru.store import Manifest, Point, Published, Request, Scored, ranking
 from naru.store import payload as payloads
 from naru.store.edge_words import PASSAGE, filter_of, found_of, point_of, query_of
 from naru.store.points import MOST_INDEXES, batches, check_count, check_name, range_fields
@@ -63,6 +63,11 @@ class EdgeStore:
         except BaseException:
             lease.release()
             raise
+
+    def published(self, name: str) -> Published | None:
+        versions = Versions(self._folder / check_name(name))
+        version = versions.current()
+        return None if version is None else Published(version, versions.calibration())
 
     def build(self, name: str, dimension: int) -> EdgeBuild:
         self._make()

@@ -97,9 +97,15 @@ def value_term(field: str, value: Scalar | datetime) -> str:
 
 
 def utc(moment: datetime) -> str:
-    """ISO 8601 in UTC with microseconds, the one spelling of a moment; a naive one is read as UTC."""
+    """ISO 8601 in UTC with microseconds, the one spelling of a moment; a naive one is read as UTC.
+
+    NaruError where its offset takes it out of the years 1 to 9999.
+    """
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="microseconds")
+    try:
+        return aware.astimezone(UTC).isoformat(timespec="microseconds")
+    except OverflowError:
+        raise NaruError(f"The moment {moment.isoformat()} lies outside the years 1 to 9999 in UTC.") from None
 
 
 def _searchable(metadata: Metadata) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
 from qdrant_client import models
@@ -18,7 +19,7 @@ from naru.bm25 import Statistics
 from naru.documents import Passage
 from naru.errors import NaruError
 from naru.filters import Filter
-from naru.store import Manifest, Request, Scored, ranking
+from naru.store import Manifest, Published, Request, Scored, ranking
 from naru.store import payload as payloads
 from naru.store.connection import Connection
 from naru.store.points import check_name
@@ -58,6 +59,13 @@ class ServerStore:
         if version is None or not is_version(name, version):
             raise self._unknown(name)
         return ServerCollection(name, version, self._connection)
+
+    def published(self, name: str) -> Published | None:
+        version = aliases(self._connection).get(check_name(name))
+        if version is None or not is_version(name, version):
+            return None
+        text = relevance(self._connection, version)
+        return Published(version, None if text is None else sha256(text.encode()).hexdigest())
 
     def build(self, name: str, dimension: int) -> ServerBuild:
         version = aliases(self._connection).get(check_name(name))
@@ -157,7 +165,9 @@ class ServerCollection:
         return relevance(self._connection, self._version)
 
     def keep_relevance(self, text: str) -> None:
-        keep_relevance(self._connection, self._version, text)
+        # To what is published now: it may be another version than when this one was opened.
+        version = aliases(self._connection).get(self.name, self._version)
+        keep_relevance(self._connection, version, text)
 
     def close(self) -> None:
         """Nothing to let go of: the connection is the store's."""

@@ -136,6 +136,13 @@ class Versions:
         except FileNotFoundError:
             return None
 
+    def calibration(self) -> str | None:
+        """When the calibration was kept, in nanoseconds, as a word that tells it from others."""
+        try:
+            return str((self.folder / "relevance.json").stat().st_mtime_ns)
+        except FileNotFoundError:
+            return None
+
     def keep_relevance(self, text: str) -> None:
         with self._changing():
             swap = self.folder / ".relevance.json"

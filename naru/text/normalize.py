@@ -22,7 +22,8 @@ _SPECIAL = re.compile(f"[^{_PLAIN}]+")
 _DELETED = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f")
 _DOTS = str.maketrans({"ㆍ": "·", "・": "·", "‧": "·", "•": "·"})
 _PARAGRAPH = re.compile(r"(?<=[조條\d]) ?[①-⑳]")
-_STATUTE_BEFORE = re.compile(r"(?:§ ?\d+(?:의\d+)?|\d+ ?[조條](?:의 ?\d+)?)$")
+_STATUTE_BEFORE = re.compile(r"(?:§ ?\d++(?:의\d++)?|\d++ ?[조條](?:의 ?\d++)?)$")
+_STATUTE_LENGTH = 32  # characters of an article's number, at most: what is looked at per mark stays bounded
 _LOOSE = re.compile("[ㄱ-ㅣ]+")
 _STRETCHED = re.compile(r"([가-힣])\1{2,}")
 _LAUGHED = re.compile(
@@ -92,7 +93,8 @@ def normalize(original: str) -> Normalized:
 def _paragraph(match: re.Match[str]) -> str:
     """② after an article's number is its paragraph: 제3조 ② -> 제3조 2항."""
     mark = match.group().lstrip()
-    if _STATUTE_BEFORE.search(match.string, 0, match.start()) is None:
+    start = max(0, match.start() - _STATUTE_LENGTH)
+    if _STATUTE_BEFORE.search(match.string, start, match.start()) is None:
         return match.group()
     return f" {int(unicodedata.numeric(mark))}항"
 
@@ -125,7 +127,8 @@ def _compatible_cluster(cluster: str) -> str:
         return ""
     if "\u3131" <= cluster <= "\u318e":
         return cluster.translate(_DOTS)
-    if "\uffa0" <= cluster <= "\uffdc":  # half-width letters: one step down to compatibility jamo, no further
+    if len(cluster) == 1 and "\uffa0" <= cluster <= "\uffdc" and unicodedata.decomposition(cluster):
+        # half-width letters: one step down to compatibility jamo, no further
         return chr(int(unicodedata.decomposition(cluster).split()[1], 16))
     if unicodedata.category(cluster[0]) in ("Cc", "Zl", "Zp"):
         return " "

@@ -4,6 +4,7 @@ numbers and names with punctuation in them, each also emitted in one canonical f
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -84,9 +85,14 @@ def _statutes(text: str) -> Iterator[Canonical]:
     for match in _STATUTE.finditer(text):
         tokens = []
         for number, part, branch in _STATUTE_PART.findall(match.group()):
-            name = f"제{int(number)}{_PART_NAMES.get(part, '조')}"
-            tokens.append(f"{name}의{int(branch)}" if branch else name)
+            name = f"제{_ordinal(number)}{_PART_NAMES.get(part, '조')}"
+            tokens.append(f"{name}의{_ordinal(branch)}" if branch else name)
         yield Canonical(tuple(tokens), *match.span(), whole=True)
+
+
+def _ordinal(digits: str) -> str:
+    """Without leading zeros; as it is where it is no number of anything (Python reads at most 4,300 digits)."""
+    return str(int(digits)) if len(digits) <= 100 else digits
 
 
 def _amounts(text: str) -> Iterator[Canonical]:
@@ -96,7 +102,8 @@ def _amounts(text: str) -> Iterator[Canonical]:
             group += float(number.replace(",", "")) * _SCALE.get(small, 1)
             if large:
                 total, group = total + group * _SCALE[large], 0.0
-        yield Canonical((f"{round(total + group)}원",), *match.span(), whole=False)
+        if math.isfinite(total + group):
+            yield Canonical((f"{round(total + group)}원",), *match.span(), whole=False)
 
 
 def _dates(text: str) -> Iterator[Canonical]:

@@ -1,0 +1,141 @@
+"""A service that follows its store: what is published while it serves is what it answers from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from evaluation.calibrate import Calibration
+from indexer.build import Plan, index
+from naru.documents import Document
+from naru.encoder import Encoder
+from naru.settings import ServiceSettings
+from naru.store import Store, open_store
+from search.catalog import Catalog
+from search.following import Following
+from search.service import create_app
+
+Serve = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
+
+FIRST = Document("card-1", "카드를 잃어버렸다면 분실신고 전용번호로 전화해 주세요.", "카드 분실 신고")
+SECOND = Document("card-2", "카드 분실신고는 이제 앱에서 합니다.", "카드 분실 신고")
+THIRD = Document("card-3", "카드 분실신고는 이제 아무 데서나 합니다.", "카드 분실 신고")
+
+
+@pytest.fixture(params=["folder", ":memory:"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(str(tmp_path / "data") if request.param == "folder" else ":memory:")
+    yield opened
+    opened.close()
+
+
+def publish(store: Store, bundle: Path, *documents: Document, name: str = "help") -> None:
+    index(documents, store, Encoder(bundle), Plan(name, "tests", str(bundle)), lambda stage, done: None)
+
+
+def found(client: httpx.Client, name: str = "help") -> Any:
+    answer = client.post("/v1/search", json={"query": "카드 분실", "collection": name})
+    assert answer.status_code == 200, answer.text
+    return [hit["id"] for hit in answer.json()["hits"]]
+
+
+def test_every_publish_is_followed_without_a_failed_request(store: Store, bundle: Path, serve: Serve) -> None:
+    publish(store, bundle, FIRST)
+    catalog = Catalog()
+    asked: list[list[str]] = []
+    over = threading.Event()
+    with (
+        Following(store, catalog, every=1e6) as following,
+        serve(create_app(catalog, ServiceSettings())) as client,
+    ):
+        following.start()
+
+        def ask() -> None:
+            while not over.is_set():
+                asked.append(found(client))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        try:
+            for document in (FIRST, SECOND, THIRD):  # a server forgets all but the last two versions
+                publish(store, bundle, document)
+                following.look()
+                assert found(client) == [document.id]
+        finally:
+            over.set()
+            asking.join()
+    assert {tuple(ids) for ids in asked} <= {("card-1",), ("card-2",), ("card-3",)}
+    assert asked
+
+
+def test_it_looks_by_itself(
+    store: Store, bundle: Path, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(store, bundle, FIRST)
+    catalog = Catalog()
+    with (
+        Following(store, catalog, every=0.01) as following,
+        serve(create_app(catalog, ServiceSettings())) as client,
+    ):
+        following.start()
+        publish(store, bundle, SECOND)
+        publish(store, bundle, THIRD, name="new")
+        assert wait_until(lambda: "new" in catalog.searchers)
+        assert wait_until(lambda: found(client) == ["card-2"])
+        store.delete("new")
+        assert wait_until(lambda: "new" not in catalog.searchers)
+    said = capsys.readouterr().err
+    assert "naru: 'help' is served as it was published now" in said
+    assert "naru: 'new' was withdrawn" in said
+
+
+def test_a_calibration_is_followed(store: Store, bundle: Path, fitted: Calibration, serve: Serve) -> None:
+    publish(store, bundle, FIRST)
+    catalog = Catalog()
+    with (
+        Following(store, catalog, every=1e6) as following,
+        serve(create_app(catalog, ServiceSettings())) as client,
+    ):
+        following.start()
+        searcher = catalog.find("help")
+        basis = fitted.relevance.basis
+        assert basis is not None
+        here = replace(basis, passages=1, sketch=searcher.provenance.sketch)
+        searcher.collection.keep_relevance(replace(fitted.relevance, basis=here).to_json())
+        following.look()
+        assert client.post("/v1/search", json={"query": "카드 분실"}).json()["calibrated"] is True
+        assert catalog.find("help").collection is searcher.collection
+
+
+def test_what_cannot_be_opened_is_told_once_and_the_version_before_stays(
+    store: Store, bundle: Path, tmp_path: Path, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(store, bundle, FIRST)
+    catalog = Catalog()
+    with (
+        Following(store, catalog, every=1e6) as following,
+        serve(create_app(catalog, ServiceSettings())) as client,
+    ):
+        following.start()
+        moved = Plan("help", "tests", str(tmp_path / "gone"))
+        index([SECOND], store, Encoder(bundle), moved, lambda stage, done: None)
+        following.look()
+        following.look()
+        assert found(client) == ["card-1"]
+        assert capsys.readouterr().err.count("'help' is not served") == 1
+        publish(store, bundle, THIRD)
+        following.look()
+        assert found(client) == ["card-3"]
+
+
+def wait_until(true: Callable[[], bool]) -> bool:
+    over = threading.Event()
+    return any(true() or over.wait(0.02) for _ in range(500))
