@@ -105,7 +105,9 @@ def _loss(recipe: Recipe, where: str, source: Source) -> None:
     if loss is None:
         return
     fitting.parameters(loss, recipe.places, where)
-    if loss.matryoshka is not None and sorted(set(loss.matryoshka), reverse=True) != loss.matryoshka:
+    if loss.matryoshka is not None and (
+        not loss.matryoshka or sorted(set(loss.matryoshka), reverse=True) != loss.matryoshka
+    ):
         raise recipe.places.refuse(
             f"{where}.matryoshka", f"is {loss.matryoshka}, expected dimensions that fall: [384, 128, 64]."
         )
@@ -120,6 +122,10 @@ def _training(recipe: Recipe, where: str, training: Training) -> None:
             raise recipe.places.refuse(f"{where}.{key}", f'is "steps", which wants {key}_steps as well.')
         if when != "steps" and steps is not None:
             raise recipe.places.refuse(f"{where}.{key}_steps", f'is {steps}, which wants {key} = "steps".')
+    if training.average and training.save == "no":
+        raise recipe.places.refuse(
+            f"{where}.average", 'is a mean of checkpoints, and save = "no" keeps none.'
+        )
     if training.early_stopping is not None and training.evaluate == "no":
         raise recipe.places.refuse(f"{where}.early_stopping", 'never happens with evaluate = "no".')
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from finetune.data import Rows, same
 from finetune.held import Held
@@ -66,7 +67,8 @@ class Findings:
         table = Table("data", "found", "rows", "where", title="Checked before training")
         for one in self.found:
             what = one.what if one.bad else f"{one.what} (only a remark)"
-            table.add_row(one.data, what, f"{len(one.rows):,}" if one.rows else "", "\n".join(one.places))
+            count = f"{len(one.rows):,}" if one.rows else ""
+            table.add_row(*map(Text, (one.data, what, count, "\n".join(one.places))))
         return table
 
     def without_bad(self, rows: Rows) -> Rows:
@@ -142,7 +144,7 @@ def _wrong(
     first, *others = texts
     for name, text in texts.items():
         if not text:
-            yield f"{name} is empty"
+            yield f"{name} is empty, or no text"
     if rows.shape in (Shape.PAIRS, Shape.TRIPLETS):
         query, document = same(texts["query"]), same(texts["document"])
         if query and query == document:
@@ -151,16 +153,20 @@ def _wrong(
             if texts[name] and same(texts[name]) in positives[query]:
                 yield f"{name} is a positive of the same query"
     if rows.shape is Shape.SCORED and not 0 <= row["score"] <= 1:
-        yield "score is no number" if math.isnan(row["score"]) else "score is out of range"
+        scale = next((note for note in rows.notes if note.startswith("scores")), "scores 0..1")
+        what = "no number" if math.isnan(row["score"]) else "out of range"
+        yield f"score is {what} ({scale}; score_range = [low, high] states another scale)"
     if row.get("label") == UNREADABLE:
         yield "label is none of 0 and 1" if rows.shape is Shape.LABELLED else "label is empty"
-    if rows.shape in (Shape.SCORED, Shape.LABELLED, Shape.CLASSED_PAIRS):
-        pair = (same(texts[first]), same(texts[others[0]]))
-        where = pairs.get(pair) or pairs.get(pair[::-1])
-        if where:
-            yield f"the pair is evaluated on: it is in {where!r}"
+    if others and (where := _paired(texts[first], texts[others[0]], pairs)):
+        yield f"the pair is evaluated on: it is in {where!r}"
     elif texts[first] and (where := questions.get(same(texts[first]))):
         yield f"{first} is evaluated on: it is in {where!r}"
+
+
+def _paired(first: str, second: str, pairs: Mapping[tuple[str, str], str]) -> str | None:
+    pair = (same(first), same(second))
+    return pairs.get(pair) or pairs.get(pair[::-1])
 
 
 def _positives(rows: Rows) -> dict[str, set[str]]:

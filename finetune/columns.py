@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,17 +18,23 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "질문", "질의",
     ),
     "document": (
-        "document", "positive", "passage", "answer", "context", "sentence2", "sentence_2", "hypothesis", "question2",
+        "document", "positive", "passage", "context", "answer", "sentence2", "sentence_2", "hypothesis", "question2",
         "text2", "text_2", "positives", "documents", "positive_passages", "pos", "답변", "문서", "본문",
     ),
     "negatives": ("negatives", "hard_negatives", "negative_passages", "neg"),
-    "score": ("score", "similarity", "similarity_score", "sim", "labels.label", "labels.real-label"),
+    "score": ("score", "similarity", "similarity_score", "sim", "labels.label", "labels.real_label"),
     "label": ("label", "class", "category", "gold_label", "intent"),
     "sentence": ("sentence", "text", "utterance"),
     "source": ("source", "src", "en", "english"),
     "target": ("target", "tgt", "ko", "korean"),
 }  # fmt: skip
-NEGATIVE = re.compile(r"(?:hard_)?neg(?:ative)?(?:_?(\d+))?")
+NEGATIVE = re.compile(r"(?:hard_)?neg(?:ative)?(?:[_.]?(\d+))?")
+TOPICS = (
+    "class",
+    "category",
+    "intent",
+)  # labels of a single sentence; beside two texts they say what a row is about
+ANSWERS = ("content", "text", "내용")  # documents beside a query; by themselves sentences
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,20 @@ class Columns:
     def __contains__(self, name: str) -> bool:
         return name in self.of
 
+    def said(self, names: Iterable[str], shape: Shape) -> str:
+        """What is read as what, for people: "질문 as query, 답변 as document; not read: category"."""
+        graded = {"score", "label"} if shape not in (Shape.PAIRS, Shape.TRIPLETS, Shape.PARALLEL) else set()
+        texts = {"sentence"} if shape in (Shape.CLASSED, Shape.SENTENCES) else {"source", "target"}
+        wanted = (
+            texts if shape in (Shape.CLASSED, Shape.SENTENCES, Shape.PARALLEL) else {"query", "document"}
+        ) | graded
+        wanted |= {"negatives"} if shape is Shape.TRIPLETS else set()
+        read = {theirs: ours for ours, theirs in self.of.items() if ours in wanted}
+        read |= dict.fromkeys(self.negatives, "negative") if shape is Shape.TRIPLETS else {}
+        left = [name for name in names if name not in read]
+        said = ", ".join(f"{theirs} as {ours}" if theirs != ours else ours for theirs, ours in read.items())
+        return said + (f"; not read: {', '.join(left)}" if left else "")
+
 
 def recognised(names: Iterable[str], given: Mapping[str, str] | None, place: str) -> Columns:
     """Our columns among the file's. `given` says some of them, ours -> the file's, and wins.
@@ -47,21 +68,21 @@ def recognised(names: Iterable[str], given: Mapping[str, str] | None, place: str
     Raises NaruError for a given name that the file does not have or that is none of ours.
     """
     there = list(names)
-    by_lower = {name.lower().strip(): name for name in reversed(there)}
+    by_lower = {_plain(name): name for name in reversed(there)}
     found: dict[str, str] = {}
-    negatives: dict[int, str] = {}
+    negatives: list[tuple[int, str]] = []
     for ours, theirs in (given or {}).items():
         if theirs not in there:
             raise NaruError(f"{place}: no column {theirs!r} (named for {ours}). {meant(theirs, there)}")
         name = {"sentence1": "query", "sentence2": "document"}.get(ours, ours)
         if match := NEGATIVE.fullmatch(name):
-            negatives[int(match[1] or 1)] = theirs
+            negatives.append((int(match[1] or 1), theirs))
         elif name in SYNONYMS:
             found[name] = theirs
         else:
             known = [*SYNONYMS, "sentence1", "sentence2", "negative", "negative_2"]
             raise NaruError(f"{place}: columns names {ours!r}, none of ours. {meant(ours, known)}")
-    taken = {*found.values(), *negatives.values()}
+    taken = {*found.values(), *(name for _, name in negatives)}
     for ours, theirs_names in SYNONYMS.items():
         if ours not in found:
             for synonym in theirs_names:
@@ -69,11 +90,26 @@ def recognised(names: Iterable[str], given: Mapping[str, str] | None, place: str
                     found[ours] = by_lower[synonym]
                     taken.add(by_lower[synonym])
                     break
-    if not negatives and "negatives" not in found:
-        for lower, name in by_lower.items():
-            if (match := NEGATIVE.fullmatch(lower)) and name not in taken:
-                negatives[int(match[1] or 1)] = name
-    return Columns(found, tuple(negatives[number] for number in sorted(negatives)))
+    if "query" in found and "document" not in found:
+        for answer in ANSWERS:
+            theirs = by_lower.get(answer, "")
+            if theirs and (theirs not in taken or found.get("sentence") == theirs):
+                found = {name: other for name, other in found.items() if other != theirs}
+                found["document"] = theirs
+                break
+    topic = "label" not in (given or {}) and _plain(found.get("label", "")) in TOPICS
+    if topic and {"query", "document"} <= found.keys():
+        del found["label"]
+    if not negatives:
+        for name in there:
+            if (match := NEGATIVE.fullmatch(_plain(name))) and name not in taken:
+                negatives.append((int(match[1] or 1), name))
+    return Columns(found, tuple(name for _, name in sorted(negatives, key=lambda one: one[0])))
+
+
+def _plain(name: str) -> str:
+    """A column's name as synonyms are written: composed, in lower case, with underscores."""
+    return re.sub(r"[\s-]+", "_", unicodedata.normalize("NFC", name).strip().lower())
 
 
 def shape_of(columns: Columns, names: Iterable[str], graded: bool | None, place: str) -> Shape:

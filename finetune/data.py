@@ -12,6 +12,8 @@ positives becomes as many rows. Files are streamed: memory holds a few thousand 
 from __future__ import annotations
 
 import random
+import re
+import string
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,6 +38,8 @@ from naru.errors import NaruError
 Ints = npt.NDArray[np.int32]
 CHUNK = 4096  # rows written at once
 LOOK = 100  # records that show which columns there are
+BLANK = f"{string.whitespace}\u00a0\u3000\u200b\u3164\ufeff"
+SURROGATE = re.compile("[\ud800-\udfff]")
 TEXTS: dict[Shape, tuple[str, ...]] = {
     Shape.PAIRS: ("query", "document"),
     Shape.TRIPLETS: ("query", "document"),
@@ -61,8 +65,8 @@ class Places:
 
 @dataclass(frozen=True)
 class Rows:
-    """One data set. `classes` are the names of labels 0, 1, ...; `notes` say what reading decided; `made` tells weak
-    pairs, made by rule, from what people wrote."""
+    """One data set. `classes` are the names of labels 0, 1, ...; `notes` say what reading decided, `columns` which of
+    the file's columns were read as what; `made` tells weak pairs, made by rule, from what people wrote."""
 
     name: str
     shape: Shape
@@ -71,6 +75,7 @@ class Rows:
     classes: tuple[str, ...] = ()
     notes: Sequence[str] = field(default_factory=list)
     made: bool = False
+    columns: str = ""
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -105,7 +110,8 @@ def read(source: Source, root: Path, seed: int) -> Rows:
     values = Values(source.score_range)
     rough = declared or shape_of(columns, names, None, place)
     _complete(columns, rough, names, place)
-    drafts = _drafts(chain(first, stream), columns, rough, values)
+    stream = _known(chain(first, stream), names, columns, place)
+    drafts = _drafts(stream, columns, rough, values)
     kind = pa.schema(
         [("line", pa.int32()), *((name, pa.string()) for name in TEXTS[rough]), ("value", pa.string())]
         + [("negatives", pa.list_(pa.string()))] * (rough is Shape.TRIPLETS)
@@ -114,11 +120,33 @@ def read(source: Source, root: Path, seed: int) -> Rows:
     shape = rough
     if declared is None and rough is Shape.CLASSED_PAIRS:
         shape = shape_of(columns, names, values.graded, place)
-    return _capped(_finished(source, shape, values, opened(spool), place), source, seed)
+    finished = _finished(source, shape, values, opened(spool), place)
+    return _capped(replace(finished, columns=columns.said(names, shape)), source, seed)
+
+
+def _known(
+    stream: Iterator[tuple[int, Record]], names: Sequence[str], columns: Columns, place: str
+) -> Iterator[tuple[int, Record]]:
+    """The records as they are. NaruError for a column that would count, and that the first LOOK records do not have."""
+    seen = set(names)
+    for line, record in stream:
+        if not record.keys() <= seen:
+            late = [name for name in record if name not in seen]
+            now = recognised([*names, *late], None, place)
+            for name in late:
+                if name in now.negatives or (name in now.of.values() and name not in columns.of.values()):
+                    raise NaruError(
+                        f"{place}:{line}: the column {name!r} first occurs here; what there is to read is told by the "
+                        f"first {LOOK} rows. Put such a row among them, or give every row that column."
+                    )
+            seen.update(late)
+        yield line, record
 
 
 def _complete(columns: Columns, shape: Shape, names: Sequence[str], place: str) -> None:
     """A declared shape wants its columns."""
+    if shape not in TEXTS:
+        raise NaruError(f"{place}: {shape} are no rows of a file; expected one of {', '.join(TEXTS)}.")
     wanted = {"sentence1": "query", "sentence2": "document"}
     needed = [wanted.get(name, name) for name in TEXTS[shape]]
     needed += ["score"] if shape is Shape.SCORED and "label" not in columns else []
@@ -170,12 +198,16 @@ def _negatives(record: Record, columns: Columns) -> list[str]:
 
 
 def clean(value: Any) -> str:
-    """A text as it is trained on: NFC, without blanks around it. Of an object (a passage of MIRACL) its title and text."""
-    if value is None:
-        return ""
+    """A text as it is trained on: NFC, without blanks around it. Of an object (a passage of MIRACL) its title and text.
+
+    Empty for what is no text: lists, bytes, NaN, invalid Unicode.
+    """
     if isinstance(value, Mapping):
         value = "\n".join(str(value[key]) for key in ("title", "text") if value.get(key))
-    return unicodedata.normalize("NFC", str(value)).strip()
+    if value is None or isinstance(value, list | bytes) or value != value:
+        return ""
+    text = unicodedata.normalize("NFC", str(value)).strip(BLANK)
+    return "" if SURROGATE.search(text) else text
 
 
 def same(text: str) -> str:
@@ -261,7 +293,8 @@ def held_out(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
 
     NaruError where the data have fewer than two first texts.
     """
-    firsts = [same(text) for text in rows.dataset.with_format("arrow")[rows.texts()[0]].to_pylist()]
+    table = rows.dataset.with_format("arrow")
+    firsts = [same(text) for text in table[rows.texts()[0]].to_pylist()]
     numbers = {text: number for number, text in enumerate(dict.fromkeys(firsts))}
     if len(numbers) < 2:
         raise NaruError(
@@ -271,6 +304,25 @@ def held_out(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
     count = min(max(1, round(share * len(numbers))), len(numbers) - 1)
     rng = np.random.default_rng([seed, crc32(rows.name.encode()), 1])
     apart = np.zeros(len(numbers), bool)
-    apart[rng.permutation(len(numbers))[:count]] = True
+    chosen = rng.permutation(len(numbers))
+    if "label" in rows.dataset.column_names:
+        labels = dict(zip(reversed(firsts), reversed(table["label"].to_pylist()), strict=True))
+        chosen = _by_class(chosen, np.array([labels[text] for text in numbers]), share, rows.shape)
+        count = len(chosen)
+    apart[chosen[:count]] = True
     mask = apart[[numbers[text] for text in firsts]]
     return rows.take(np.flatnonzero(~mask)), rows.take(np.flatnonzero(mask))
+
+
+def _by_class(
+    order: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], share: float, shape: Shape
+) -> npt.NDArray[np.int64]:
+    """Of each class that share, in the order given; two at least of sentences, which are compared with their like."""
+    least = 2 if shape is Shape.CLASSED else 1
+    chosen = []
+    for label in np.unique(labels):
+        there = order[labels[order] == label]
+        wanted = max(least, round(share * len(there)))
+        if len(there) >= 2 * least:
+            chosen.append(there[:wanted])
+    return np.concatenate(chosen) if chosen else order[: max(1, round(share * len(order)))]

@@ -73,6 +73,7 @@ def predict(recipe: Recipe, root: Path, skip_bad_rows: bool = False) -> Predicti
         output = Path(name)
         began = time.perf_counter()
         material = gather(recipe, root, output / "rejects.jsonl", skip_bad_rows)
+        material.show(material.table(recipe))
         model = opened(recipe, root, output)
         minutes = {"reading and opening": _since(began)}
 

@@ -96,6 +96,7 @@ def open_held(evaluation: Evaluation, root: Path) -> Held:
     rows = read(source, root, seed=0)
     if evaluation.queries is not None and len(rows) > evaluation.queries:
         rows = rows.take(np.linspace(0, len(rows) - 1, evaluation.queries).astype(np.int64))
+    _whole(rows)
     made = held_from(rows)
     if made is None:
         raise NaruError(
@@ -103,6 +104,20 @@ def open_held(evaluation: Evaluation, root: Path) -> Held:
             "scored or labelled pairs, parallel texts, or sentences with a class."
         )
     return made
+
+
+def _whole(rows: Rows) -> None:
+    """NaruError, by file and line, for the first row that cannot be measured."""
+    names = rows.texts()
+    for number, row in enumerate(rows.dataset):
+        wrong = next((f"{name} is empty, or no text" for name in names[:2] if not row[name]), None)
+        if rows.shape is Shape.SCORED and not 0 <= row["score"] <= 1:
+            scale = next((note for note in rows.notes if note.startswith("scores")), "scores 0..1")
+            wrong = f"score is no number, or out of range ({scale})"
+        if row.get("label", 0) < 0:
+            wrong = "label is none"
+        if wrong is not None:
+            raise NaruError(f"{rows.places[number]}: {wrong}. What is evaluated on has to be whole: mend it.")
 
 
 def held_from(rows: Rows) -> Held | None:
@@ -127,7 +142,9 @@ def held_from(rows: Rows) -> Held | None:
                 meant = [MEANT.get(name.lower()) for name in rows.classes]
                 if not {0, 1} <= set(meant):
                     return None
-                kept = [at for at, label in enumerate(column["label"]) if meant[label] is not None]
+                kept = [
+                    at for at, label in enumerate(column["label"]) if label >= 0 and meant[label] is not None
+                ]
                 data = LabelledPairs(
                     [column["sentence1"][at] for at in kept],
                     [column["sentence2"][at] for at in kept],
@@ -158,7 +175,7 @@ def _retrieval(evaluation: Evaluation, folder: Path) -> Retrieval:
             judged.setdefault(query, {})[document] = grade
     names = list(judged)
     if evaluation.queries and len(names) > evaluation.queries:
-        names = [names[at] for at in np.linspace(0, len(names) - 1, evaluation.queries).astype(int)]
+        names = [names[at * len(names) // evaluation.queries] for at in range(evaluation.queries)]
     chosen = {query: judged[query] for query in names}
     needed = {document for documents in chosen.values() for document in documents}
     room = evaluation.passages - len(needed) if evaluation.passages else None

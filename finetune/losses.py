@@ -169,11 +169,12 @@ def joint(p: fitting.Joint, case: Case) -> nn.Module:
 
 
 def _class(name: str | int, rows: Rows) -> int:
-    if isinstance(name, int):
+    if isinstance(name, int) and not isinstance(name, bool) and 0 <= name < _classes(rows):
         return name
     if name not in rows.classes:
         raise NaruError(
-            f"Loss 'joint' of data {rows.name!r}: no class {name!r}. There are: {', '.join(rows.classes)}."
+            f"Loss 'joint' of data {rows.name!r}: no class {name!r}. There are: "
+            f"{', '.join(rows.classes) or '0, 1'}."
         )
     return rows.classes.index(name)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.table import Table
+from rich.text import Text
 
 from finetune import fitting
 from finetune.agreement import rows_of
@@ -18,6 +20,7 @@ from finetune.held import Held, held_from, open_held
 from finetune.model import located
 from finetune.recipe import Recipe
 from finetune.samplers import lengths
+from naru import terminal
 from naru.errors import NaruError
 
 
@@ -42,6 +45,20 @@ class Material:
             }
             for source in recipe.data
         ]
+
+    def show(self, table: Sequence[Mapping[str, Any]]) -> None:
+        """Tell people on standard error what is trained on, how it was read (`table`: Material.table, and passes), and
+        what checking found."""
+        shown = Table(
+            "data", "shape", "loss", "rows", "weight", "passes", "columns, remarks", title="Trained on"
+        )
+        for row in table:
+            said = "; ".join(filter(None, [self.rows[row["name"]].columns, row["notes"]]))
+            cells = (row["name"], row["shape"], row["loss"], f"{row['rows']:,}", f"{row['weight']:g}")
+            shown.add_row(*map(Text, (*cells, f"{row['passes']:g}" if "passes" in row else "", said)))
+        terminal.err.print(shown)
+        if self.findings.found:
+            terminal.err.print(self.findings.table())
 
 
 def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Material:
@@ -72,8 +89,14 @@ def _held_apart(rows: dict[str, Rows], recipe: Recipe) -> tuple[dict[str, Rows],
     """A share of each data set's queries held out; what is held out of one is left out of all."""
     kept, held = {}, []
     for name, of in rows.items():
-        kept[name], apart = held_out(of, recipe.held_out, recipe.seed)
-        if (one := held_from(apart)) is not None:
+        rest, apart = held_out(of, recipe.held_out, recipe.seed)
+        try:
+            one = held_from(apart)
+        except NaruError as error:  # a few rows, or one class of them: nothing to measure
+            kept[name] = replace(of, notes=[*of.notes, f"nothing held out ({error})"])
+            continue
+        kept[name] = rest
+        if one is not None:
             held.append(one)
     leaks = check(list(kept.values()), held)
     return {name: leaks.without_bad(of) for name, of in kept.items()}, held

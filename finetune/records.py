@@ -60,7 +60,7 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Record]]:
         if line.strip():
             try:
                 value = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise NaruError(
                     f"{path}:{number}: not JSON: {error}; expected one object a line, such as "
                     '{"query": "…", "document": "…"}.'
@@ -69,26 +69,60 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def _json(path: Path) -> Iterator[tuple[int, Record]]:
-    """An array of objects, of which each knows its line; or one object that holds such an array ("data")."""
+    """An array of objects, of which each knows its line; or one object that holds one such array ("data")."""
     text = "".join(line for _, line in numbered(path))
-    at, decoder, number, counted = text.find("["), json.JSONDecoder(), 1, 0
-    if at < 0:
-        raise NaruError(f"{path}: expected an array of objects: [{{…}}, {{…}}]. One object a line is .jsonl.")
-    at += 1
+    at, decoder, number, counted = _array(text, path), json.JSONDecoder(), 1, 0
     while True:
-        while at < len(text) and text[at] in " \t\r\n,":
-            at += 1
+        at = _skip(text, at, " \t\r\n,")
         number += text.count("\n", counted, at)
         counted = at
         if at >= len(text):
             raise NaruError(f"{path}:{number}: the array does not end; is the file whole?")
         if text[at] == "]":
-            return
+            break
         try:
             value, at = decoder.raw_decode(text, at)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NaruError(f"{path}:{number}: not JSON: {error}.") from error
         yield number, _object(value, path, number)
+    rest = _skip(text, at + 1)
+    if text.lstrip().startswith("[") and rest < len(text):
+        line = text.count("\n", 0, rest) + 1
+        raise NaruError(f"{path}:{line}: there is more behind the array; expected one array of objects.")
+
+
+def _array(text: str, path: Path) -> int:
+    """Where the rows begin: behind the bracket of the array, or of the one array of objects that the object holds."""
+    at, decoder = _skip(text, 0), json.JSONDecoder()
+    if text.startswith("[", at):
+        return at + 1
+    found: dict[str, int] = {}
+    try:
+        whole, end = decoder.raw_decode(text, at)
+        if not isinstance(whole, dict) or _skip(text, end) < len(text):
+            raise NaruError(
+                f"{path}: expected an array of objects: [{{…}}, {{…}}]. One object a line is .jsonl: rename the file."
+            )
+        at = _skip(text, at + 1)
+        while text[at] != "}":
+            name, at = decoder.raw_decode(text, at)
+            at = _skip(text, at, " \t\r\n:")
+            value, end = decoder.raw_decode(text, at)
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                found[name] = at + 1
+            at = _skip(text, end, " \t\r\n,")
+    except (ValueError, RecursionError) as error:
+        raise NaruError(f"{path}: not JSON: {error}.") from error
+    if len(found) != 1:
+        there = f"{len(found)} of them ({', '.join(found)})" if found else "none"
+        raise NaruError(f"{path}: expected one array of objects, [{{…}}, {{…}}]; there is {there}.")
+    return next(iter(found.values()))
+
+
+def _skip(text: str, at: int, blanks: str = " \t\r\n") -> int:
+    while at < len(text) and text[at] in blanks:
+        at += 1
+    return at
 
 
 def _object(value: Any, path: Path, number: int) -> Record:
@@ -149,6 +183,10 @@ def _table(path: Path) -> Iterator[tuple[int, Record]]:
             continue
         if names is None:
             names = [name.strip() for name in cells]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise NaruError(
+                    f"{path}:{last}: the column {twice[0]!r} is there twice; give each a name of its own."
+                )
             continue
         # A row ends at `last` and spans the line ends within its cells.
         line = last - sum(cell.count("\n") for cell in cells)
@@ -230,8 +268,10 @@ def texts(folder: Path, name: str) -> dict[str, str]:
     for number, record in _jsonl(folder / f"{name}.jsonl"):
         if "_id" not in record or "text" not in record:
             raise NaruError(f"{folder / name}.jsonl:{number}: expected the fields _id and text.")
-        title = str(record.get("title") or "")
-        found[str(record["_id"])] = f"{title}\n{record['text']}" if title else str(record["text"])
+        title, text = str(record.get("title") or ""), str(record["text"] or "")
+        if (id := str(record["_id"])) in found:
+            raise NaruError(f"{folder / name}.jsonl:{number}: _id {id!r} is there twice; expected each once.")
+        found[id] = f"{title}\n{text}" if title else text
     return found
 
 

@@ -89,10 +89,13 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     plans = [plan(leg, material.rows, recipe.seed, processes.num_processes) for leg in stages]
     steps = sum(one.steps for one in plans)
     measures = Measures(material.held) if material.held else None
+    table = data_table(recipe, material, stages, plans)
+    if processes.is_main_process:
+        material.show(table)
     record = Record(
         recipe,
         output,
-        data=data_table(recipe, material, stages, plans),
+        data=table,
         files=digests(recipe, root),
         models=model_digests(recipe, root),
         sets=measures.sets if measures else [],

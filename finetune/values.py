@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,7 +29,7 @@ class Values:
 
     def seen(self, value: Any) -> str:
         """A score or a label as text, taken into account."""
-        text = "" if value is None else str(value).strip()
+        text = "" if value is None else unicodedata.normalize("NFC", str(value)).strip()
         text = WORDS.get(text.lower(), text)
         number = _number(text)
         if number is not None:
@@ -52,14 +53,20 @@ class Values:
 
     @property
     def graded(self) -> bool | None:
-        """Of labels: True for numbers between classes, False for 0 and 1, None for classes."""
-        numbers = [_number(text) for text in self._labels if text]
-        known = [number for number in numbers if number is not None]
-        if not known or len(known) < len(numbers):
-            return None
-        if set(known) <= {0, 1}:
+        """Of labels: True for grades (numbers between classes, or four and more whole ones from 0 to 5), False for 0 and
+        1 but for a few slips, None for classes."""
+        counts: Counter[float | None] = Counter()
+        for text, count in self._labels.items():
+            if text:
+                counts[_number(text)] += count
+        binary = counts[0.0] + counts[1.0]
+        if binary >= (1 - FEW) * counts.total() and binary:
             return False
-        return True if any(number % 1 for number in known) else None
+        known = [number for number in counts if number is not None]
+        if None in counts:
+            return None
+        likely = len(known) >= 4 and min(known) >= 0 and max(known) <= HIGHEST
+        return True if likely or any(number % 1 for number in known) else None
 
     def classes(self) -> tuple[str, ...]:
         """The names of labels 0, 1, ...: numbers in their order, names by the alphabet."""

@@ -51,7 +51,7 @@ def test_triplets(tmp_path: Path) -> None:
     )
     assert said == [
         "2: negative is a positive of the same query",
-        "3: document is empty",
+        "3: document is empty, or no text",
         "4: query and document are the same text",
         "6: the same row as an earlier one",
     ]
@@ -71,7 +71,12 @@ def test_scores_and_labels(tmp_path: Path) -> None:
         {"sentence1": "다", "sentence2": "마", "score": "많이"},
         {"sentence1": "다", "sentence2": "바"},
     )
-    assert said == ["101: score is out of range", "102: score is no number", "103: score is no number"]
+    scale = "(scores 0..1; score_range = [low, high] states another scale)"
+    assert said == [
+        f"101: score is out of range {scale}",
+        f"102: score is no number {scale}",
+        f"103: score is no number {scale}",
+    ]
 
 
 def test_classes_out_of_balance_and_data_sets(tmp_path: Path) -> None:
@@ -115,23 +120,30 @@ def test_leaks(tmp_path: Path) -> None:
         "1: the pair is evaluated on: it is in 'sts'",
         "3: the pair is evaluated on: it is in 'qp'",
     ]
+    _, said = found(
+        tmp_path, {"query": "가", "document": "나"}, {"query": "가", "document": "바"}, held=pairs
+    )
+    assert said == ["1: the pair is evaluated on: it is in 'sts'"]
+    asked = [Held("faq", Pairs(["가"], ["답"]))]
+    _, said = found(tmp_path, {"sentence1": "가", "sentence2": "라", "score": 0.2}, held=asked)
+    assert said == ["1: sentence1 is evaluated on: it is in 'faq'"]
 
 
 def test_what_was_found_is_shown_and_written(tmp_path: Path) -> None:
     bad = [{"query": f"물음 {at}", "document": ""} for at in range(7)]
     findings, _ = found(tmp_path, {"query": "가", "document": "나"}, *bad)
     (error,) = findings.errors
-    assert error.said().endswith(f"{tmp_path / 'data.jsonl'}:6, ... (7 rows): document is empty")
+    assert error.said().endswith(f"{tmp_path / 'data.jsonl'}:6, ... (7 rows): document is empty, or no text")
     console = Console(width=200)
     with console.capture() as capture:
         console.print(findings.table())
-    assert "document is empty" in capture.get()
+    assert "document is empty, or no text" in capture.get()
     findings.write_rejects(tmp_path / "out" / "rejects.jsonl")
     rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
     assert len(rejects) == 7
     assert rejects[0] == {
         "place": f"{tmp_path / 'data.jsonl'}:2",
-        "reason": "document is empty",
+        "reason": "document is empty, or no text",
         "row": {"query": "물음 0", "document": ""},
     }
 

@@ -192,7 +192,7 @@ def test_a_beir_folder_gives_pairs_or_triplets(tmp_path: Path) -> None:
         ("a.jsonl", '["가"]\n', r"a\.jsonl:1: got .* expected an object"),
         ("a.json", '[{"query": "가", "document": "나"},\n{"query"]', r"a\.json:2: not JSON"),
         ("a.json", '[{"query": "가", "document": "나"}', r"a\.json:1: the array does not end"),
-        ("a.json", "{}", "expected an array of objects"),
+        ("a.json", "{}", "expected one array of objects"),
         ("a.csv", "query,document\n가,나\n가,나,다\n", r"a\.csv:3: 3 cells, but the header has 2"),
         ("a.csv", 'query,document\n가,"나\n', r"a\.csv:2: not CSV"),
         ("a.csv", "", r"a\.csv: is empty"),
@@ -249,3 +249,104 @@ def test_rows_are_capped_at_random_and_held_out_by_query(tmp_path: Path) -> None
     assert apart.dataset[0]["document"] == f"답 {apart.places.lines[0] - 1}"
     with pytest.raises(NaruError, match="nothing can be held out"):
         held_out(of(jsonl(tmp_path / "one.jsonl", PAIR)), 0.2, seed=3)
+
+
+def read_lines(folder: Path, *lines: str, name: str = "a.jsonl") -> Rows:
+    (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return read(Source("a", name), folder, 0)
+
+
+def test_a_topic_beside_question_and_answer_is_no_label(tmp_path: Path) -> None:
+    rows = read_lines(tmp_path, '{"질문": "가", "답변": "나", "category": "카드"}')
+    assert rows.shape is Shape.PAIRS
+    assert rows.columns == "질문 as query, 답변 as document; not read: category"
+    assert read_lines(tmp_path, '{"sentence": "가", "category": "카드"}').shape is Shape.CLASSED
+
+
+@pytest.mark.parametrize("name", ["text", "content", "내용", "답변"])
+def test_a_document_beside_a_query_and_headers_in_any_form(tmp_path: Path, name: str) -> None:
+    header = unicodedata.normalize("NFD", f"질문\t{name}")
+    rows = read_lines(tmp_path, header, "가\t나", name="a.tsv")
+    assert (rows.shape, rows.dataset[0]) == (Shape.PAIRS, {"query": "가", "document": "나"})
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["negative,negative_1", "negative,negative.1", "negative 1,negative 2", "hard-negative,negative_2"],
+)
+def test_every_negative_is_read_however_it_is_numbered(tmp_path: Path, names: str) -> None:
+    rows = read_lines(tmp_path, f"query,document,{names}", "가,나,다,라", name="a.csv")
+    assert rows.dataset[0] == {"query": "가", "document": "나", "negative": "다", "negative_2": "라"}
+
+
+def test_listed_negatives_come_beside_single_ones(tmp_path: Path) -> None:
+    rows = read_lines(
+        tmp_path, '{"query": "가", "document": "나", "negative": "다", "negatives": ["라", "마"]}'
+    )
+    assert rows.dataset[0] == {
+        "query": "가", "document": "나", "negative": "다", "negative_2": "라", "negative_3": "마"
+    }  # fmt: skip
+
+
+def test_a_column_that_comes_late_is_not_lost(tmp_path: Path) -> None:
+    lines = ['{"query": "가", "document": "나"}'] * 120 + [
+        '{"query": "가", "document": "나", "negative": "다"}'
+    ]
+    with pytest.raises(NaruError, match=r"a\.jsonl:121: the column 'negative' first occurs here"):
+        read_lines(tmp_path, *lines)
+    lines[-1] = '{"query": "가", "document": "나", "note": "다"}'
+    assert len(read_lines(tmp_path, *lines)) == 121
+
+
+@pytest.mark.parametrize("value", ['["가", "나"]', "NaN", '"\\ud83d 카드"', '"\u200b"', "null"])
+def test_what_is_no_text_is_empty(tmp_path: Path, value: str) -> None:
+    rows = read_lines(tmp_path, f'{{"query": {value}, "document": "나"}}')
+    assert rows.dataset[0] == {"query": "", "document": "나"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "shape"),
+    [
+        (["0", "1"] * 30 + ["2"], Shape.LABELLED),
+        (["0", "1", "2"] * 20, Shape.CLASSED_PAIRS),
+        (["0", "1", "2", "3", "4", "5"] * 10, Shape.SCORED),
+        (["예", "아니오"] * 10, Shape.CLASSED_PAIRS),
+    ],
+)
+def test_a_slip_makes_no_other_shape(tmp_path: Path, labels: list[str], shape: Shape) -> None:
+    lines = [
+        f'{{"sentence1": "가{at}", "sentence2": "나", "label": "{label}"}}' for at, label in enumerate(labels)
+    ]
+    assert read_lines(tmp_path, *lines).shape is shape
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[{"query": "가"}]\n[{"query": "나"}]', r"a\.json:2: there is more behind the array"),
+        ('{"train": [{"query": "가"}], "test": [{"query": "나"}]}', r"2 of them \(train, test\)"),
+        ('{"query": "[가"}\n{"query": "나"}', r"One object a line is \.jsonl"),
+    ],
+)
+def test_json_that_would_be_cut_off_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+    with pytest.raises(NaruError, match=said):
+        read(Source("a", "a.json"), tmp_path, 0)
+
+
+def test_an_array_within_an_object_behind_other_brackets(tmp_path: Path) -> None:
+    text = '{"title": "[v1]", "tags": ["a"],\n"data": [\n{"query": "가", "document": "나"}]}'
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+    rows = read(Source("a", "a.json"), tmp_path, 0)
+    assert (len(rows), rows.places[0].rpartition(":")[2]) == (1, "3")
+
+
+def test_a_blank_line_within_a_cell_stays(tmp_path: Path) -> None:
+    rows = read_lines(tmp_path, "query,document", '가,"나', "", '다"', "", "라,마", name="a.csv")
+    assert [row["document"] for row in rows.dataset] == ["나\n\n다", "마"]
+    assert rows.places[1].endswith(":6")
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NaruError, match=r"a\.csv:1: the column 'negative' is there twice"):
+        read_lines(tmp_path, "query,document,negative,negative", "가,나,다,라", name="a.csv")
