@@ -38,6 +38,9 @@ from search.searcher import PREFETCH
 LEAST = 50
 """Queries with an answer below which no fit is made; benchmarks/calibration.py shows what few are worth."""
 
+LEAST_UNITS = 10
+"""Passages (or groups) that the queries with an answer are about: two for each fold."""
+
 FUSED = 60
 """The constant of reciprocal rank fusion, as its authors chose it (Cormack, Clarke and Buettcher, 2009)."""
 
@@ -143,6 +146,12 @@ def calibrate(
             f"at least, and is good from a few hundred on. Judge {LEAST - len(split.answerable)} more."
         )
     candidates = collect(searcher, split, group=group, progress=progress)
+    units = len(np.unique(candidates.units[candidates.relevant > 0]))
+    if units < LEAST_UNITS:
+        raise NaruError(
+            f"The queries with an answer of the split {split.name!r} are about {units} different passages (or groups); a "
+            f"calibration needs {LEAST_UNITS} at least, or nothing tells how it does on others. Judge queries about more."
+        )
     prior = Relevance.prior(searcher.provenance.background)
     modes = {
         mode: replace(
@@ -161,7 +170,7 @@ def calibrate(
         analyzer=made.analyzer_fingerprint,
         prefetch=PREFETCH,
         split=split.name,
-        judgements=_hash(split),
+        judgements=judgements_hash(split),
         queries=len(split.queries),
         answerable=len(split.answerable),
         fitted=datetime.now(UTC).date().isoformat(),
@@ -248,6 +257,7 @@ def _gain(saved: Floats, units: Any) -> tuple[float, float]:
     return float(saved.mean()), float(np.sqrt((sums**2).sum()) / len(saved))
 
 
-def _hash(split: Split) -> str:
+def judgements_hash(split: Split) -> str:
+    """SHA-256 of a split's queries and judgements, as `Basis.judgements` keeps it."""
     judged = {query: [text, dict(split.qrels[query])] for query, text in split.queries.items()}
     return hashlib.sha256(json.dumps(judged, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

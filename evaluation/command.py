@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evaluation.beir import Beir, write_qrels
+from evaluation.calibrate import judgements_hash
 from evaluation.evaluate import Evaluation, Searches, assess, search_all
 from evaluation.facts import report_facts
 from evaluation.figures import Cut
@@ -17,7 +18,8 @@ from evaluation.findings import Findings, findings
 from evaluation.measures import DEEPEST, MEASURES, deepest
 from evaluation.report import write_report
 from evaluation.results import write_results
-from evaluation.runs import Run, read_run, write_run
+from evaluation.runs import Run, read_run, unanswered, write_run
+from evaluation.slices import groups_by, parts
 from evaluation.sources import Described, Encodes, Service, exact_run
 from naru import __version__
 from naru.cutoffs import Cutoff
@@ -69,6 +71,19 @@ def run(
         raise NaruError(
             "--report is on probabilities; expected a collection or --service, not only runs and encoders."
         )
+    if asked.report is not None and asked.report.is_file():
+        raise NaruError(
+            f"--report {asked.report} is a file; expected a folder, which is made where there is none."
+        )
+    groups_by(judged, asked.group)
+    for field in asked.slices:
+        parts(judged, field, list(judged.answerable))
+    basis = searcher.relevance.basis if isinstance(searcher, Searcher) else None
+    if basis is not None and basis.judgements == judgements_hash(judged):
+        note(
+            f"The calibration was fitted to these very queries ({basis.split!r}): its probabilities and cut-offs look "
+            "better here than they are. Evaluate on others."
+        )
     depth = max(DEEPEST, deepest(asked.measures))
     modes: list[str] = list(asked.modes) if searcher is not None else []
     if searcher is not None and asked.baseline in MODES and asked.baseline not in modes:
@@ -87,7 +102,10 @@ def run(
     for one in asked.dense:
         name = Path(one).name
         runs[name] = exact_run(load(one), documents(asked.beir), judged.queries, depth, partial(stages, name))
-    runs |= {path.stem: read_run(path) for path in asked.runs}
+    for path in asked.runs:
+        runs[path.stem] = read_run(path)
+        if (left := unanswered(path, runs[path.stem], judged.answerable)) is not None:
+            note(left)
     evaluation = assess(
         judged, runs, measures=asked.measures, retrieve=_retrieve(searcher), probabilities=probabilities
     )

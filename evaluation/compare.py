@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from evaluation.intervals import SEED, bootstrap, chunks, grouped, groups_of
@@ -107,7 +108,7 @@ class Comparison:
     def table(self) -> Table:
         """For the terminal: a row a measure."""
         table = Table(
-            title=f"{self.b} against {self.a}: {self.queries:,} queries",
+            title=escape(f"{self.b} against {self.a}: {self.queries:,} queries"),
             title_justify="left",
             box=SIMPLE_HEAD,
             padding=(0, 1, 0, 0),

@@ -34,7 +34,10 @@ def compared(wanted: Wanted) -> tuple[Comparison, list[str]]:
     """
     allowed = allowances(wanted.allowed)
     names = None if wanted.measures is None else measure_names(wanted.measures)
-    if names is not None or allowed:
+    results = all(
+        said.rpartition("#")[0].endswith(".jsonl") or said.endswith(".jsonl") for said in (wanted.a, wanted.b)
+    )
+    if names is not None or (allowed and not results):  # results of --per-query hold what they hold
         names = tuple(dict.fromkeys([*(names or MEASURES), *allowed]))
     qrels = None if wanted.qrels is None else read_qrels(wanted.qrels)
     known = {} if wanted.queries is None else read_queries(wanted.queries)
@@ -56,4 +59,8 @@ def compared(wanted: Wanted) -> tuple[Comparison, list[str]]:
         texts={**read_a.texts, **read_b.texts, **split.queries},
         groups=groups_by(split, wanted.group),
     )
+    unknown = [name for name in allowed if name not in found.measured_a.per_query]
+    if unknown:
+        there = ", ".join(found.measured_a.per_query)
+        raise NaruError(f"--fail-if-worse {unknown[0]}: these results do not have it, but {there}.")
     return found, found.worse(allowed)

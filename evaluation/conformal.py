@@ -48,7 +48,15 @@ def coverage(scores: Floats, units: Integers, alpha: float) -> Bound:
     ranked = np.sort(scores)
     below = min(math.floor(allowed + 1e-9), len(ranked) - 1)  # this many may lie below the cut-off
     cutoff = float(ranked[below])
-    return Bound(cutoff if cutoff > -math.inf else None)
+    if cutoff > -math.inf:
+        return Bound(cutoff)
+    missed = float(np.isneginf(scores).mean())
+    if missed >= alpha:
+        return Bound(None)
+    mean = float(
+        sizes[sizes > 0].mean()
+    )  # so many more like these would leave room for what retrieval misses
+    return Bound(None, math.ceil((1 - alpha) * largest / (alpha - missed) / mean - 1e-9))
 
 
 def silence(scores: Floats, units: Integers, q: float, delta: float) -> Bound:

@@ -13,14 +13,14 @@ precise cut-off stricter than it need be; coverage is that of the passages that 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluation import conformal
 from evaluation.candidates import Candidates
-from evaluation.precision import Aim, Shown, precision
+from evaluation.precision import Aim, Shown, enough, precision
 from naru.cutoffs import Cutoff
 from naru.relevance import probability
 
@@ -131,7 +131,15 @@ class Offered:
         )
         cutoff = precision(hits, aim)
         if cutoff is None:
-            return self._none(name, promise, "no cut-off was shown to be that precise", counts)
+            needed = enough(hits, aim)
+            more = (
+                f"some {needed:,} like these would do"
+                if needed
+                else "nor would sixteen times as many like these do"
+            )
+            best = f"{hits.best(aim.per):.0%} are relevant at best" if len(hits.query) else "there are none"
+            reason = f"no cut-off was shown to be that precise by {units} units ({best}); {more}"
+            return replace(self._none(name, promise, reason, counts), needed=needed)
         shown, right = hits.counts(cutoff)
         found = {
             "precision": hits.precision(cutoff, aim.per),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from evaluation.beir import Beir, Qrels, Split
@@ -68,7 +69,7 @@ class Evaluation:
 
     def table(self) -> Table:
         """For the terminal: a row a mode, a column a measure."""
-        title = f"{self.split}: {self.queries:,} queries"
+        title = f"{escape(self.split)}: {self.queries:,} queries"
         if self.no_answer:
             title += f" ({self.no_answer:,} more have no answer)"
         table = Table(
@@ -85,14 +86,14 @@ class Evaluation:
         for name in names:
             table.add_column(name, justify="right")
         for mode, found in self.measured.items():
-            table.add_row(mode, *(f"{found.means[name]:.4f}" for name in names))
+            table.add_row(escape(mode), *(f"{found.means[name]:.4f}" for name in names))
         return table
 
     def _warning(self) -> str | None:
         if not self.missing:
             return None
         named = ", ".join(map(repr, self.missing[:_NAMED]))
-        return f"{len(self.missing):,} relevant documents are not in the collection: {named} …"
+        return escape(f"{len(self.missing):,} relevant documents are not in the collection: {named} …")
 
 
 def evaluate(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from evaluation.compare import Comparison, compare
@@ -61,11 +62,13 @@ class Findings:
                 "Does the first hit's score tell that there is no answer?", "mode", "AUROC", "AURC"
             )
             for name, one in self.rejection.items():
-                table.add_row(name, str(one.auroc), f"{one.area:.3f}")
+                table.add_row(escape(name), str(one.auroc), f"{one.area:.3f}")
             yield table
         if self.estimates:
             names = list(self.estimates)
-            table = _table(f"95% intervals (BCa bootstrap over {self.unit})", "measure", *names)
+            table = _table(
+                f"95% intervals (BCa bootstrap over {escape(self.unit)})", "measure", *map(escape, names)
+            )
             for measure in next(iter(self.estimates.values())):
                 table.add_row(measure, *(str(self.estimates[name][measure]) for name in names))
             yield table
@@ -74,11 +77,11 @@ class Findings:
         systems = list(self.evaluation.measured)
         for field_ in dict.fromkeys(part.field for part in self.slices):
             first = next(iter(next(iter(self.evaluation.measured.values())).means))
-            table = _table(f"{first} by {field_}", field_, "queries", *systems)
+            table = _table(escape(f"{first} by {field_}"), escape(field_), "queries", *map(escape, systems))
             for part in self.slices:
                 if part.field == field_:
                     table.add_row(
-                        part.value,
+                        escape(part.value),
                         f"{part.queries:,}",
                         *(str(part.measures[name][first]) for name in systems),
                     )

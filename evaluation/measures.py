@@ -70,10 +70,17 @@ def measure(run: Run, qrels: Qrels, names: Sequence[str] = MEASURES) -> Measured
     """The measures over the judged queries; one that the run does not answer counts 0.
 
     The order of each ranking counts, not its scores. Queries of the run that are not judged are left out.
-    NaruError when no query is judged, a ranking holds a document twice, or ir-measures is not installed.
+    NaruError when no query is judged, none of them is in the run, a ranking holds a document twice, or ir-measures is
+    not installed.
     """
     if not qrels:
         raise NaruError("No judged queries to average over; expected at least one with a relevant document.")
+    if run and not any(query in run for query in qrels):
+        said = ", ".join(map(repr, list(run)[:3]))
+        raise NaruError(
+            f"None of the {len(qrels):,} judged queries is in the run, which has {said}, …: these are judgements of "
+            "another split, or of other ids."
+        )
     ir_measures = _ir_measures()
     # By rank, because ir-measures reads scores as float32 and reorders what ties there.
     ranked = {

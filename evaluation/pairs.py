@@ -174,6 +174,10 @@ def evaluate_pairs(encoder: Encodes, pairs: Pairs) -> PairFigures:
                 f"All {len(pairs.first)} pairs have the score {pairs.scores[0]}; expected at least two."
             )
         for name, values in similar.items():
+            if np.ptp(values) <= 1e-9 * max(1.0, float(np.abs(values).max())):
+                raise NaruError(
+                    f"All {len(pairs.first)} pairs have the same {name} similarity: nothing correlates with it."
+                )
             correlations[f"{name} Pearson"] = float(pearsonr(values, pairs.scores).statistic)
             correlations[f"{name} Spearman"] = float(spearmanr(values, pairs.scores).statistic)
     if pairs.labels is None:
@@ -212,7 +216,11 @@ def _threshold(
     measure: Callable[[Booleans, Booleans], float],
 ) -> Threshold:
     found = best(cosines, labels)
-    fold = np.random.default_rng(_SEED).permutation(len(labels)) % FOLDS
+    fold = np.empty(len(labels), np.int64)
+    rng = np.random.default_rng(_SEED)
+    for kind in (True, False):  # each fold its share of both
+        places = np.flatnonzero(labels == kind)
+        fold[rng.permutation(places)] = np.arange(len(places)) % FOLDS
     said = np.zeros(len(labels), np.bool_)
     for number in range(FOLDS):
         others = fold != number

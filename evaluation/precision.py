@@ -109,6 +109,35 @@ class Shown:
         shares = [float((np.bincount(self.units, part) / sizes).sum()) for part in (right, shown)]
         return shares[0] / shares[1] if shares[1] else math.nan
 
+    def best(self, per: Per) -> float:
+        """The highest precision of the cut-offs above which a tenth of the queries has a hit."""
+        first = np.full(len(self.units), -np.inf)
+        np.maximum.at(first, self.query, self.logit)
+        strictest = float(np.sort(first)[-max(1, len(first) // 10)])
+        tried = np.unique(np.quantile(self.logit[self.logit <= strictest], np.linspace(0, 1, 50)))
+        return max(self.precision(float(cutoff), per) for cutoff in tried)
+
+    def repeated(self, times: int) -> Shown:
+        """The same queries so many times over, each time in units of their own."""
+        queries, units = len(self.units), int(self.units.max(initial=-1)) + 1
+        turn = np.repeat(np.arange(times), len(self.query))
+        order = np.argsort(np.tile(-self.logit, times), kind="stable")
+        return Shown(
+            (np.tile(self.query, times) + turn * queries)[order],
+            np.tile(self.logit, times)[order],
+            np.tile(self.right, times)[order],
+            np.tile(self.units, times) + np.repeat(np.arange(times), queries) * units,
+        )
+
+
+def enough(hits: Shown, aim: Aim) -> int | None:
+    """About how many units like these the aim takes, of twice to sixteen times as many; None where that would not do."""
+    there = len(np.unique(hits.units))
+    for times in (2, 3, 4, 6, 8, 12, 16):
+        if precision(hits.repeated(times), aim) is not None:
+            return times * there
+    return None
+
 
 def precision(hits: Shown, aim: Aim) -> float | None:
     """The laxest cut-off, a logit, that is sure to keep the aim; None where none is."""

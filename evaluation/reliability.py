@@ -9,8 +9,11 @@
     log loss   mean of -ln(probability of what is so), probabilities kept 1e-6 away from 0 and 1
 
 Intervals are basic (reverse percentile) bootstrap, 95 %, over units of independence: a resample holds the sample's
-noise twice, which would push percentile intervals of ECE up. What nobody judged counts as not relevant, so where one
-passage a query is judged, a probability that says "relevant" too often by this measure may be right about the text.
+noise twice, which would push percentile intervals of ECE up. For the same reason it would push the upper end of ECE's
+down: that is the estimate and 1.96 standard deviations of the resamples. (Simulated at a true ECE of .03 to .05 from 60
+to 2,000 hits, the truth lay above the end in 0 to 5 % of the samples; above the basic one's in 11 to 31 %.)
+What nobody judged counts as not relevant, so where one passage a query is judged, a probability that says "relevant" too
+often by this measure may be right about the text.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ def ece(probability: Floats, relevant: Booleans, bins: int = BINS) -> float:
     said = np.add.reduceat(ranked, starts) / sizes
     found = np.add.reduceat(relevant[order].astype(np.float64), starts) / sizes
     off = np.abs(said - found)
-    noise = np.sqrt(found * (1 - found) / sizes)
+    likely = np.where((found == 0) | (found == 1), (found * sizes + said) / (sizes + 1), found)
+    noise = np.sqrt(likely * (1 - likely) / sizes)
     expected = np.where(noise > 0, _folded(off, np.maximum(noise, 1e-12)), off)
     return max(0.0, float((sizes * (2 * off - expected)).sum() / len(order)))
 
@@ -90,9 +94,10 @@ def reliability(
     estimates = {}
     for name, value in values.items():
         low, high = np.quantile(drawn[name], [0.025, 0.975])
-        estimates[name] = Estimate(
-            value, max(0.0, 2 * value - float(high)), max(value, 2 * value - float(low))
-        )
+        above = 2 * value - float(low)
+        if name == "ECE":
+            above = value + 1.96 * float(np.std(drawn[name], ddof=1))
+        estimates[name] = Estimate(value, max(0.0, 2 * value - float(high)), max(value, above))
     return estimates
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,8 @@ from evaluation.beir import Qrels
 from evaluation.evaluate import Evaluation
 from evaluation.lines import lines
 from evaluation.measures import MEASURES, Measured, measure
-from evaluation.runs import read_run
+from evaluation.runs import read_run, unanswered
+from naru import terminal
 from naru.errors import NaruError
 
 
@@ -85,7 +87,14 @@ def read_measured(said: str, qrels: Qrels | None, names: Sequence[str] | None) -
     if qrels is None:
         raise NaruError(f"{path}: a run needs judgements to be measured by: --qrels FILE.")
     answerable = {query: judged for query, judged in qrels.items() if max(judged.values()) > 0}
-    return Read(measure(read_run(path), answerable, names or MEASURES))
+    run = read_run(path)
+    if (left := unanswered(path, run, answerable)) is not None:
+        terminal.note(left)
+    return Read(measure(run, answerable, names or MEASURES))
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _read_results(path: Path, system: str, names: Sequence[str] | None) -> Read:
@@ -113,11 +122,13 @@ def _read_results(path: Path, system: str, names: Sequence[str] | None) -> Read:
         )
     rows = found[system]
     known = [name for name in next(iter(rows.values())) if name not in _DESCRIBING]
+    if not known:
+        raise NaruError(f"{path}: the results of {system} hold no measure; expected results of --per-query.")
     chosen = list(names or known)
     per_query: dict[str, dict[str, float]] = {}
     for name in chosen:
         values = {query: row.get(name) for query, row in rows.items()}
-        bad = [query for query, value in values.items() if not isinstance(value, int | float)]
+        bad = [query for query, value in values.items() if not _finite(value)]
         if bad:
             raise NaruError(
                 f"{path}: no {name} of {system} for the query {bad[0]!r}; it has: {', '.join(known)}."

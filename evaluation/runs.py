@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,12 +77,22 @@ def read_run(path: Path) -> Run:
     if not found:
         raise NaruError(f"{path}: no results; expected lines of query Q0 document rank score tag.")
     return {
-        query: [
-            (document, score)
-            for document, (score, rank) in sorted(ranking.items(), key=lambda item: (-item[1][0], item[1][1]))
-        ]
+        query: _ranked((document, score) for document, (score, _) in ranking.items())
         for query, ranking in found.items()
     }
+
+
+def unanswered(path: str | Path, run: Run, judged: Collection[str]) -> str | None:
+    """What a run leaves out of the judged queries, in words; None where it has them all, or none of them."""
+    there = sum(query in run for query in judged)
+    if there in (0, len(judged)):
+        return None
+    return f"{path} has {there:,} of {len(judged):,} judged queries; the others count 0."
+
+
+def _ranked(found: Iterable[tuple[str, float]]) -> Ranking:
+    """By falling score and, as trec_eval has it whatever ranks a file states, equal scores by falling id."""
+    return sorted(sorted(found, key=lambda one: one[0], reverse=True), key=lambda one: -one[1])
 
 
 def _read_json(path: Path) -> Run:
@@ -99,7 +109,7 @@ def _read_json(path: Path) -> Run:
         for document, score in found.items():
             if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
                 raise NaruError(f"{path}: query {query!r}, document {document!r}: score {score!r}; {wanted}.")
-    return {query: sorted(found.items(), key=lambda one: -one[1]) for query, found in said.items()}
+    return {query: _ranked(found.items()) for query, found in said.items()}
 
 
 def _falling(query: str, ranking: Ranking) -> Iterator[np.float32]:

@@ -17,6 +17,13 @@ from finetune.recipe import Model, Training
 from naru.errors import NaruError
 
 
+def check_reporters(training: Training) -> None:
+    """NaruError for a reporter that is not installed."""
+    for reporter in training.report_to:
+        if importlib.util.find_spec(reporter) is None:
+            raise NaruError(f"report_to names {reporter!r}, which is not installed: pip install {reporter}")
+
+
 def arguments(
     training: Training, folder: Path, seed: int, rates: dict[str, float], name: str, evaluates: bool
 ) -> SentenceTransformerTrainingArguments:
@@ -24,11 +31,8 @@ def arguments(
 
     What is not here the trainer gets elsewhere: batches and lengths by its supply and collator, the best model, early
     stopping and checkpoints by `finetune.flow`, the Hub by `finetune.hub`. NaruError for a precision that this machine
-    does not have, and for a reporter that is not installed.
+    does not have.
     """
-    for reporter in training.report_to:
-        if importlib.util.find_spec(reporter) is None:
-            raise NaruError(f"report_to names {reporter!r}, which is not installed: pip install {reporter}")
     precision = chosen_precision(training)
     # below 1 a share, as sentence-transformers has it and does not say in its types
     warmup: Any = training.warmup if 0 < training.warmup < 1 else math.ceil(training.warmup)

@@ -10,7 +10,7 @@ from finetune.lines import join
 from finetune.tables import meant
 from naru.errors import NaruError
 
-# What a stage says of itself, and what of [training] that makes void.
+# What a stage or --set says, and what of the recipe that makes void.
 OVERRULED = {"epochs": "steps", "evaluate": "evaluate_steps", "save": "save_steps"}
 
 
@@ -40,6 +40,8 @@ def apply(change: str, table: dict[str, Any]) -> str:
     if isinstance(inner, list):
         raise NaruError(f"--set {change}: {where!r} is a list; name a key of one of its tables.")
     inner[last] = value
+    if last in OVERRULED and value != "steps":
+        inner.pop(OVERRULED[last], None)  # training.epochs=3 of a recipe that says steps
     return join(where, last)
 
 

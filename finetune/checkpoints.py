@@ -28,6 +28,7 @@ from naru.errors import NaruError
 WEIGHTS = "weights.pt"
 STATE = "trainer_state.json"
 FILES = "files.json"
+EARLY = "early"  # in a checkpoint that only the clock asked for; the unbroken run has none at its step
 
 Say = Callable[[str], None]
 """Called with a line for people."""
@@ -124,6 +125,15 @@ def steps(folder: Path) -> dict[int, Path]:
     return {int(step): found[step] for step in sorted(filter(str.isdigit, found), key=int)}
 
 
+def whole(folder: Path, say: Say) -> dict[int, Path]:
+    """The checkpoints that the unbroken run has as well, by step, ascending; broken ones are named and left out."""
+    found = {step: path for step, path in steps(folder).items() if not (path / EARLY).exists()}
+    reasons = {step: reason for step, path in found.items() if (reason := broken(path)) is not None}
+    for step, reason in reasons.items():
+        say(f"Skipped {found[step]}: {reason}.")
+    return {step: path for step, path in found.items() if step not in reasons}
+
+
 def newest(folder: Path, say: Say) -> Path | None:
     """The whole checkpoint of the highest step; broken ones are named on the way. None where there is none."""
     for path in reversed(steps(folder).values()):
@@ -135,10 +145,12 @@ def newest(folder: Path, say: Say) -> Path | None:
 
 
 def rotate(folder: Path, keep: int, spared: Collection[int] = ()) -> None:
-    """Delete all checkpoints but the last `keep` and those of the spared steps."""
+    """Delete all checkpoints but the last `keep` and those of the spared steps; early ones do not count, and go unless
+    they are the last."""
     found = steps(folder)
-    for step in list(found)[:-keep]:
-        if step not in spared:
+    early = [step for step, path in found.items() if (path / EARLY).exists()]
+    for step in [*[step for step in found if step not in early][:-keep], *early]:
+        if step not in spared and not (step in early and step == max(found)):
             remove(found[step])
 
 
@@ -148,7 +160,10 @@ def save_weights(folder: Path, model: nn.Module, losses: Mapping[str, nn.Module]
         name: {key: tensor.detach() for key, tensor in parameters(loss, model)}
         for name, loss in losses.items()
     }
-    torch.save({"model": model.state_dict(), "losses": own}, folder / WEIGHTS)
+    try:
+        torch.save({"model": model.state_dict(), "losses": own}, folder / WEIGHTS)
+    except (OSError, RuntimeError) as error:  # torch tells a full disk by a RuntimeError
+        raise NaruError(f"{folder / WEIGHTS}: cannot be written (is the disk full?): {error}") from error
 
 
 def load_weights(folder: Path, model: nn.Module, losses: Mapping[str, nn.Module] | None = None) -> None:

@@ -74,6 +74,9 @@ class Flow(TrainerCallback):
         self.stopped = ""
         self.owed = False
         self.saved = -1
+        self.early = (
+            False  # the save under way is for the clock alone: the unbroken run has none at this step
+        )
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.owed, self.saved = False, -1  # a trainer that halves its batches begins again
@@ -101,6 +104,7 @@ class Flow(TrainerCallback):
         if self.stopped and state.epoch != round(state.epoch) and state.global_step < state.max_steps:
             control.should_evaluate = False  # no epoch has ended: the trainer's flow takes any stop for one
         if self.stopped or self.owed:
+            self.early = not (self.owed or control.should_save or state.global_step >= state.max_steps)
             control.should_save = True
         if self.saved == state.global_step and not control.should_evaluate:
             control.should_save = False

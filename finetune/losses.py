@@ -77,6 +77,18 @@ def prepared(source: Source, rows: Rows, root: Path, model: SentenceTransformer,
     return with_vectors(rows, teacher, root, model.device, folder)
 
 
+def check_width(source: Source, model: SentenceTransformer) -> int:
+    """The model's dimension. NaruError where a source's Matryoshka loss wants more."""
+    width = model.get_embedding_dimension()
+    if width is None:
+        raise NaruError(f"Data {source.name!r}: the model does not say its embedding dimension.")
+    if source.loss is not None and source.loss.matryoshka and source.loss.matryoshka[0] > width:
+        raise NaruError(
+            f"Data {source.name!r}: matryoshka {source.loss.matryoshka}: the model has {width} dimensions."
+        )
+    return width
+
+
 def loss_for(source: Source, rows: Rows, model: SentenceTransformer, root: Path | None = None) -> nn.Module:
     """The loss of a source, over `prepared` rows. `root` is what a guide's relative path is relative to.
 
@@ -84,13 +96,7 @@ def loss_for(source: Source, rows: Rows, model: SentenceTransformer, root: Path 
     """
     fitting.check_fit(source, rows.shape)
     loss = _named(source, rows.shape)
-    width = model.get_embedding_dimension()
-    if width is None:
-        raise NaruError(f"Data {source.name!r}: the model does not say its embedding dimension.")
-    if loss.matryoshka and loss.matryoshka[0] > width:
-        raise NaruError(
-            f"Data {source.name!r}: matryoshka {loss.matryoshka}: the model has {width} dimensions."
-        )
+    width = check_width(source, model)
     unit = loss.matryoshka is not None or any(isinstance(module, Normalize) for module in model)
     case = Case(model, width, rows, root or Path(), unit)
     made = MAKERS[loss.name](fitting.parameters(loss), case)

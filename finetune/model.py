@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer
 from torch import nn
@@ -26,6 +27,10 @@ from naru.errors import NaruError
 from naru.presets import Preset, preset_of
 
 BUNDLED = "naru-mini"
+LOADING_FAILS = (
+    OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError, SafetensorError
+)  # fmt: skip
+"""What a folder with missing, damaged or foreign files ends in, deep in other libraries."""
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
@@ -108,7 +113,7 @@ def _loaded(location: Path, model: Model) -> SentenceTransformer:
             opened: SentenceTransformer = SentenceTransformer(str(location), device="cpu", **options)
             return opened
         transformer = Transformer(str(location), **options)
-    except (OSError, ValueError, RuntimeError) as error:
+    except LOADING_FAILS as error:
         raise NaruError(f"{location}: cannot be loaded as an encoder: {error}") from error
     return assembled(transformer, model.pooling or "mean")
 

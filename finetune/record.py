@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +31,9 @@ def claim(recipe: Recipe, output: Path, resume: bool) -> None:
     reverse, or the run there is of another recipe."""
     kept = output / RECIPE
     if not resume and (kept.exists() or (output / "checkpoints").exists()):
-        raise NaruError(f"{output} holds a run already: go on with --resume, or give another --output.")
+        raise NaruError(
+            f"{output} holds a run already: go on with --resume, delete it, or give another --output."
+        )
     if resume and not kept.exists():
         raise NaruError(f"Nothing to resume: no run in {output}. Leave out --resume to begin.")
     if resume:
@@ -39,9 +44,27 @@ def claim(recipe: Recipe, output: Path, resume: bool) -> None:
                     f"The run in {output} is of another recipe: it has {before or 'nothing more'!r} where this one has "
                     f"{after or 'nothing more'!r}. Give the recipe and the flags it began with, or another --output."
                 )
-    else:
-        shutil.rmtree(output / "start", ignore_errors=True)  # of a run that never began
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NaruError(f"{output}: no folder can be made there: {error.strerror}.") from error
+
+
+@contextmanager
+def locked(output: Path) -> Iterator[None]:
+    """The output folder for one process alone. NaruError while another one trains there."""
+    file = os.open(output / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not (output / RECIPE).exists():
+            shutil.rmtree(output / "start", ignore_errors=True)  # of a run that never began
+        yield
+    except BlockingIOError as error:
+        raise NaruError(
+            f"Another process trains in {output}. Wait for it, stop it, or give another --output."
+        ) from error
+    finally:
+        os.close(file)
 
 
 @dataclass(frozen=True)
@@ -71,9 +94,22 @@ class Record:
         """NaruError where a run is to go on with other data than it began with."""
         if not (self.output / RECIPE).exists():
             return
-        then = json.loads((self.output / PROVENANCE).read_text(encoding="utf-8"))["data"]
+        try:
+            then = json.loads((self.output / PROVENANCE).read_text(encoding="utf-8"))
+            data, models = then["data"], {then["base"]["name"]: then["base"]["sha256"], **then["asked"]}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise NaruError(
+                f"{self.output / PROVENANCE} is gone or damaged, so nothing tells whether the run can go on: give "
+                "another --output."
+            ) from error
+        for name, files in self.models.items():
+            if models.get(name) != dict(files):
+                raise NaruError(
+                    f"The model {name} has changed since the run in {self.output} began: it cannot go on from "
+                    "another. Bring it back, or give another --output."
+                )
         for name, files in self.files.items():
-            if then.get(name) != files:
+            if data.get(name) != files:
                 raise NaruError(
                     f"The files of {name} have changed since the run in {self.output} began: it cannot go on with "
                     "others. Bring them back, or give another --output."

@@ -6,6 +6,7 @@ the unbroken one would have had.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -63,10 +64,13 @@ class NoDuplicates(Plain):
         super().__init__(dataset, size, seed, name)
         self.texts = [list(map(hash, column)) for column in _columns(dataset, lambda text: text.to_pylist())]
         self.most = min(size, *(len(set(column)) for column in self.texts))  # rows that can share a batch
+        self.often = max(
+            max(Counter(column).values()) for column in self.texts
+        )  # batches that the commonest text takes
 
     def __len__(self) -> int:
         full, rest = divmod(self.rows, self.size)
-        return max(1, full + (2 * rest >= self.size))
+        return max(1, full + (2 * rest >= self.size), self.often)
 
     def batches(self, number: int) -> Iterator[list[int]]:
         rng = self._rng(number)

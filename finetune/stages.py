@@ -29,6 +29,7 @@ from finetune.measures import Measures
 from finetune.recipe import Recipe, Source, Stage
 from finetune.samplers import LABELS
 from finetune.trainer import Supply, Trainer
+from naru import terminal
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,11 @@ def plan(leg: Leg, rows: Mapping[str, Rows], seed: int, processes: int = 1) -> P
     batches = leg.supply(rows, seed).batches(training.batch_size, training.batch_size, processes)
     an_epoch = max(1, math.ceil(len(batches) / processes / training.accumulate))
     steps = training.steps or math.ceil(training.epochs * an_epoch)
+    if training.warmup >= steps > 1:
+        terminal.note(
+            f"warmup = {training.warmup:g} steps, and {steps:,} are planned: the learning rate never arrives. A share "
+            "such as 0.1 fits any run: --set training.warmup=0.1"
+        )
     return Plan(steps, an_epoch, [passes * steps / an_epoch for passes in batches.passes()])
 
 
@@ -150,9 +156,10 @@ def ready(leg: Leg, run: Run, earlier: Sequence[Leg] = ()) -> Ready:
         losses=list(losses.values()),
         collate=collate(leg.sources, run.rows, run.model, training.query_length, training.document_length),
         evaluator=run.measures,
-        callbacks=[flow, run.journal, Pushes(training, run.journal.say)],
+        callbacks=[run.journal, Pushes(training, run.journal.say)],
         training=training,
         say=run.journal.say,
+        flow=flow,
     )
     return Ready(trainer, flow, losses)
 
@@ -179,7 +186,7 @@ def run_stage(leg: Leg, run: Run, earlier: Sequence[Leg]) -> Ended:
     if stopped and not finished(state.log_history, state.global_step, state.max_steps, training):
         return Ended(state.global_step, stopped=stopped)
 
-    kept = _keep(leg, state, run.model, stage.losses)
+    kept = _keep(leg, state, run, stage.losses)
     if start:
         checkpoints.blend(run.model, start, training.start_share)
         kept = None
@@ -195,16 +202,20 @@ def run_stage(leg: Leg, run: Run, earlier: Sequence[Leg]) -> Ended:
     return Ended(state.global_step, figures)
 
 
-def _keep(leg: Leg, state: Any, model: SentenceTransformer, named: Mapping[str, Any]) -> int | None:
+def _keep(leg: Leg, state: Any, run: Run, named: Mapping[str, Any]) -> int | None:
     """Put the weights to keep into the model: returns the step they are of; None for a mean."""
     training = leg.stage.training
-    saved = checkpoints.steps(leg.folder)
-    if training.average is not None:
-        checkpoints.average(list(saved.values())[-training.average :], model)
+    saved = checkpoints.whole(leg.folder, run.journal.say)
+    if training.average is not None and saved:
+        if len(saved) < training.average:
+            run.journal.say(
+                f"average = {training.average}: there are {len(saved)} checkpoints to take the mean of."
+            )
+        checkpoints.average(list(saved.values())[-training.average :], run.model)
         return None
     best = best_step(state.log_history) if training.best_model else None
     if best is not None and best != state.global_step and best in saved:
-        checkpoints.load_weights(saved[best], model, named)
+        checkpoints.load_weights(saved[best], run.model, named)
         return best
     step: int = state.global_step
     return step

@@ -17,6 +17,7 @@ slower).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,20 +27,20 @@ from sentence_transformers import SentenceTransformer
 
 from finetune import checkpoints
 from finetune.agreement import check_paths
-from finetune.arguments import chosen_precision, on_cpu
+from finetune.arguments import check_reporters, chosen_precision, on_cpu
 from finetune.card import write_card
 from finetune.flow import Clock
 from finetune.hub import push
 from finetune.journal import Journal
 from finetune.log import read_log
-from finetune.losses import prepared
+from finetune.losses import check_width, prepared
 from finetune.material import Material, digests, gather, model_digests
 from finetune.measures import Measures
 from finetune.model import append_pca, append_whitening, check_model, finish, open_model
 from finetune.origins import Origins
 from finetune.precision import run_in_bf16
 from finetune.recipe import Model, Recipe
-from finetune.record import Record, claim
+from finetune.record import Record, claim, locked
 from finetune.stages import Leg, Plan, Run, ended, legs, plan, run_stage
 
 SOME_TEXTS = 20_000  # of the training data: a few dozen for each dimension
@@ -81,7 +82,16 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     clock = Clock(options.max_minutes)
     check_paths(recipe, root)
     check_model(recipe.model)
+    for training in [recipe.training, *(stage.training for stage in recipe.stage)]:
+        check_reporters(training)
     claim(recipe, output, options.resume)
+    with locked(output) if processes.is_main_process else nullcontext():
+        return _train(recipe, root, output, options, processes, clock)
+
+
+def _train(
+    recipe: Recipe, root: Path, output: Path, options: Options, processes: PartialState, clock: Clock
+) -> Outcome:
     material = gather(recipe, root, output / "rejects.jsonl", options.skip_bad_rows)
     processes.wait_for_everyone()
 
@@ -105,6 +115,8 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     record.check()
 
     model = opened(recipe, root, output)
+    for source in recipe.data:
+        check_width(source, model)
     if chosen_precision(recipe.training) == "bf16" and on_cpu():
         run_in_bf16(model)
     with processes.main_process_first():

@@ -20,7 +20,7 @@ from finetune import checkpoints
 from finetune.batches import Collate, Weighted
 from finetune.checkpoints import Say
 from finetune.data import Rows
-from finetune.flow import best_step
+from finetune.flow import Flow, best_step
 from finetune.recipe import Training
 from finetune.samplers import SAMPLERS, Neighbours, Plain
 from finetune.shapes import Shape
@@ -76,8 +76,9 @@ class Trainer(_Trainer):  # type: ignore[misc]
         callbacks: Sequence[TrainerCallback],
         training: Training,
         say: Say,
+        flow: Flow,
     ) -> None:
-        self.supply, self.training, self.say = supply, training, say
+        self.supply, self.training, self.say, self.flow = supply, training, say, flow
         self.folder = Path(str(args.output_dir))
         keys = [str(number) for number in range(len(losses))]  # names may hold dots, which torch refuses
         super().__init__(
@@ -89,7 +90,7 @@ class Trainer(_Trainer):  # type: ignore[misc]
             loss=dict(zip(keys, losses, strict=True)),
             evaluator=evaluator,
             data_collator=collate,
-            callbacks=list(callbacks),
+            callbacks=[flow, *callbacks],
         )
         self.remove_callback(PrinterCallback)  # the journal prints
         self.add_callback(_Heads(self))
@@ -157,6 +158,8 @@ class Trainer(_Trainer):  # type: ignore[misc]
         if self.args.should_save:
             checkpoints.save_weights(Path(part), self.model, self.named_losses)
             self.state.save_to_json(str(Path(part) / checkpoints.STATE))
+            if self.flow.early:
+                (Path(part) / checkpoints.EARLY).touch()
             checkpoints.publish(folder)
             best = best_step(self.state.log_history) if self.training.best_model else None
             kept = max(self.training.keep, self.training.average or 0)

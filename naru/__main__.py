@@ -539,10 +539,11 @@ def _encoder(name: str) -> Encodes:
             'pip install "naru-search[finetune]"'
         ) from error
     from evaluation.sources import SentenceModel
+    from finetune.model import LOADING_FAILS
 
     try:
         return SentenceModel(SentenceTransformer(name, device="cpu"))
-    except (OSError, ValueError) as error:
+    except LOADING_FAILS as error:
         raise NaruError(
             f"{name}: neither an encoder bundle nor a model that can be loaded: {error}"
         ) from error

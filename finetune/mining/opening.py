@@ -14,7 +14,7 @@ from finetune.mining.dense import Encoder
 from finetune.mining.pairs import Pair
 from finetune.mining.picking import Check
 from finetune.mining.ranking import Scores
-from finetune.model import open_model
+from finetune.model import LOADING_FAILS, open_model
 from finetune.recipe import Model, Source
 from finetune.shapes import Shape
 from naru.bundle import DESCRIPTION
@@ -47,7 +47,7 @@ def cross_encoder(location: str) -> Check:
     """A cross-encoder of sentence-transformers by folder or name: a score a pair, in 0..1 where it has one class."""
     try:
         model = CrossEncoder(location)
-    except (OSError, ValueError) as error:
+    except LOADING_FAILS as error:
         raise NaruError(f"{location}: no cross-encoder can be opened there: {error}") from error
 
     def scores(pairs: Sequence[tuple[str, str]]) -> list[float]:

@@ -203,7 +203,31 @@ def test_hits_no_better_than_chance_give_no_precise_cutoff() -> None:
     offered = judged([(number, 5.0, int(rng.random() < 0.5)) for number in range(300)], [1] * 300)
     found = offered.precision()
     assert found.logit is None
-    assert found.reason == "no cut-off was shown to be that precise"
+    assert found.reason == (
+        "no cut-off was shown to be that precise by 300 units (43% are relevant at best); nor would sixteen times as "
+        "many like these do"
+    )
+    assert found.needed is None
+
+
+def test_almost_precise_enough_says_how_many_judgements_would_do() -> None:
+    rows = [(number, 5.0, int(number % 20 != 0)) for number in range(60)]
+    found = judged(rows, [1] * 60).precision()
+    assert (found.logit, found.needed) == (None, 360)
+    assert found.reason == (
+        "no cut-off was shown to be that precise by 60 units (95% are relevant at best); some 360 like these would do"
+    )
+    assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(360)], [1] * 360).precision().logit is not None
+    assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(240)], [1] * 240).precision().logit is None
+
+
+def test_what_retrieval_misses_leaves_no_room_for_large_groups() -> None:
+    """Two misses in 100 are far from a tenth; but a group of 10 counts as one draw."""
+    rows = [(number, 5.0, 1) for number in range(98)]
+    groups = tuple(f"article {number // 10}" for number in range(100))
+    found = judged(rows, [1] * 100, groups).coverage()
+    assert found.logit is None
+    assert found.reason == "too few judgements: 10 units with an answer, 12 needed at least"
 
 
 def test_too_few_judgements_say_how_many_are_needed() -> None:

@@ -142,3 +142,8 @@ def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ir_measures", None)
     with pytest.raises(NaruError, match=r'pip install "naru-search\[evaluation\]"'):
         measure(RUN, QRELS)
+
+
+def test_judgements_of_another_split_are_refused() -> None:
+    with pytest.raises(NaruError, match=r"None of the 1 judged queries is in the run, which has 'q1', …"):
+        measure({"q1": [("d", 1.0)]}, {"q2": {"d": 1}})

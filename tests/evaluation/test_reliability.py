@@ -80,3 +80,21 @@ def test_intervals_hold_the_value_and_widen_where_hits_stand_and_fall_together()
 def test_a_single_unit_has_no_interval() -> None:
     estimate = reliability(PROBABILITY[:30], RELEVANT[:30], np.zeros(30, np.int64))["ECE"]
     assert (estimate.low, estimate.high) == (None, None)
+
+
+def test_the_interval_of_ece_reaches_what_is_true() -> None:
+    """Probabilities .05 too high: the truth lies above the interval in few samples (a basic bootstrap's end: a quarter)."""
+    above = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        probability = rng.beta(3, 1.2, 400)
+        relevant = rng.random(400) < np.clip(probability - 0.05, 0, 1)
+        estimate = reliability(probability, relevant, draws=100, seed=seed)["ECE"]
+        assert estimate.high is not None
+        above += estimate.high < 0.049
+    assert above <= 4
+
+
+def test_a_bin_without_a_miss_has_noise_all_the_same() -> None:
+    said = np.full(20, 0.95)
+    assert ece(said, np.ones(20, np.bool_)) < 0.05

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.measures import MEASURES, measure
 from evaluation.runs import read_run, write_run
 from naru.errors import NaruError
 
@@ -55,9 +56,22 @@ def test_ties_stay_in_order_for_ir_measures(tmp_path: Path) -> None:
     assert ir_measures.calc_aggregate([ir_measures.AP], qrels, read) == {ir_measures.AP: 1.0}
 
 
-def test_a_run_of_another_tool_is_read_by_score_then_rank(tmp_path: Path) -> None:
-    (tmp_path / "run").write_text("q Q0 a 3 0.5 x\nq Q0 b 1 0.5 x\nq  Q0 c 2 0.9 x\n", "utf-8")
-    assert read_run(tmp_path / "run") == {"q": [("c", 0.9), ("b", 0.5), ("a", 0.5)]}
+def test_a_run_of_another_tool_is_ranked_as_trec_eval_ranks_it(tmp_path: Path) -> None:
+    """By score, equal scores by falling id, and no regard for the ranks that it states."""
+    (tmp_path / "run").write_text("q Q0 a 1 0.5 x\nq Q0 b 3 0.5 x\nq  Q0 c 2 0.9 x\nq Q0 d 4 .5 x\n", "utf-8")
+    found = read_run(tmp_path / "run")
+    assert found == {"q": [("c", 0.9), ("d", 0.5), ("b", 0.5), ("a", 0.5)]}
+    for relevant in "abcd":
+        # of RR@10 ir-measures asks another tool, which orders equal scores its own way
+        kinds = [ir_measures.parse_measure(name) for name in MEASURES if name != "RR@10"]
+        theirs = ir_measures.calc_aggregate(
+            kinds,
+            [ir_measures.Qrel("q", relevant, 1)],
+            ir_measures.read_trec_run(str(tmp_path / "run")),
+        )
+        ours = dict(measure(found, {"q": {relevant: 1}}).means)
+        ours.pop("RR@10")
+        assert {str(kind): value for kind, value in theirs.items()} == pytest.approx(ours, abs=1e-6)
 
 
 def test_a_run_as_json(tmp_path: Path) -> None:

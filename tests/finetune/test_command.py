@@ -59,7 +59,10 @@ def test_naru_train_trains_and_says_what_it_gained(small: Path, tmp_path: Path) 
     assert "step 3 of 3  loss" in done.stderr
     assert (tmp_path / said["report"]).is_file()
     again = run(*staged(small, *flags), cwd=tmp_path, status=1)
-    assert again.stderr == "error: out holds a run already: go on with --resume, or give another --output.\n"
+    assert (
+        again.stderr
+        == "error: out holds a run already: go on with --resume, delete it, or give another --output.\n"
+    )
 
 
 def test_paths_typed_here_are_of_here(small: Path, tmp_path: Path) -> None:

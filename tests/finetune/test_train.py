@@ -18,12 +18,14 @@ from sentence_transformers.sentence_transformer.modules import Dense
 from torch import nn
 
 from finetune import checkpoints
-from finetune.arguments import arguments, chosen_precision, on_cpu, rates
+from finetune.arguments import arguments, check_reporters, chosen_precision, on_cpu, rates
 from finetune.data import read
+from finetune.flow import Clock, Flow
 from finetune.log import read_log
 from finetune.losses import loss_for
 from finetune.material import base_digests
 from finetune.recipe import Adapter, Lora, Loss, Model, Recipe, Source, Training, load
+from finetune.record import locked
 from finetune.resolved import to_toml
 from finetune.samplers import LikeLength, Neighbours, NoDuplicates, Plain
 from finetune.stages import collate
@@ -179,6 +181,70 @@ def test_the_weights_of_the_last_checkpoints_are_averaged(
     assert not torch.equal(*last)
 
 
+def test_the_mean_is_the_same_after_a_stop_between_its_checkpoints(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the clock saves is for the resumed run to begin from, and no part of the mean."""
+    recipe = replace(staged("training.steps=6", "training.save_steps=2", "training.average=2"), stage=[])
+    train(recipe, small, tmp_path / "whole")
+    asked: list[str] = []
+
+    def reason(clock: Clock) -> str:
+        asked.append("time" if len(asked) == 4 else "")
+        return asked[-1]
+
+    monkeypatch.setattr(Clock, "reason", reason)
+    stopped = train(recipe, small, tmp_path / "out")
+    folder = tmp_path / "out" / "checkpoints" / "1-staged"
+    assert (stopped.stopped, stopped.steps, list(checkpoints.steps(folder))) == ("time", 5, [2, 4, 5])
+    train(recipe, small, tmp_path / "out", Options(resume=True))
+    assert list(checkpoints.steps(folder)) == list(
+        checkpoints.steps(tmp_path / "whole" / "checkpoints" / "1-staged")
+    )
+    made, expected = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("out", "whole"))
+    for name, tensor in expected.items():
+        torch.testing.assert_close(made[name], tensor, rtol=0, atol=0)
+
+
+def test_a_broken_checkpoint_is_left_out_of_the_mean(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = replace(staged("training.steps=6", "training.save_steps=2", "training.average=2"), stage=[])
+    train(recipe, small, tmp_path / "out")
+    folder = tmp_path / "out" / "checkpoints" / "1-staged"
+    checkpoints.remove(folder / "done")
+    (folder / "checkpoint-4" / "weights.pt").write_bytes(b"broken")
+    train(recipe, small, tmp_path / "out", Options(resume=True))
+    name = "0.model.embeddings.word_embeddings.weight"
+    last = torch.load(folder / "checkpoint-6" / "weights.pt")["model"][name]
+    kept = load_file(tmp_path / "out" / "model" / "model.safetensors")["embeddings.word_embeddings.weight"]
+    torch.testing.assert_close(kept, last)
+    said = capsys.readouterr().err
+    assert "checkpoint-4: weights.pt has 6 bytes" in said.replace("\n", "")
+    assert "there are 1 checkpoints" in said
+
+
+def test_two_runs_do_not_share_a_folder(small: Path, staged: Callable[..., Recipe], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with locked(tmp_path / "out"), pytest.raises(NaruError, match="Another process trains in"):
+        train(staged(), small, tmp_path / "out")
+
+
+def test_a_run_does_not_go_on_from_another_base(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    train(staged(), small, tmp_path / "out", Options(max_minutes=0))
+    told = tmp_path / "out" / "provenance.json"
+    said = json.loads(told.read_text("utf-8"))
+    said["base"]["sha256"] = dict.fromkeys(said["base"]["sha256"], "0" * 64)
+    told.write_text(json.dumps(said), "utf-8")
+    with pytest.raises(NaruError, match=r"The model .* has changed since the run in .* began"):
+        train(staged(), small, tmp_path / "out", Options(resume=True))
+    told.unlink()
+    with pytest.raises(NaruError, match=r"provenance\.json is gone or damaged"):
+        train(staged(), small, tmp_path / "out", Options(resume=True))
+
+
 def test_a_share_of_the_start_is_mixed_into_the_end(
     small: Path, staged: Callable[..., Recipe], tmp_path: Path
 ) -> None:
@@ -285,6 +351,7 @@ def made(model: SentenceTransformer, training: Training, folder: Path, loss: Any
         callbacks=[],
         training=training,
         say=print,
+        flow=Flow(training, Clock()),
     )
 
 
@@ -421,6 +488,7 @@ def test_the_gradients_of_a_head_do_not_add_up(
         callbacks=[],
         training=training,
         say=print,
+        flow=Flow(training, Clock()),
     )
     trainer.train()
     for name, tensor in checkpoints.parameters(loss, model):
@@ -470,7 +538,7 @@ def test_a_cpu_trains_in_what_it_multiplies_fast(
     assert chosen_precision(Training()) == precision
 
 
-def test_what_this_machine_does_not_have_is_said(tmp_path: Path) -> None:
+def test_what_this_machine_does_not_have_is_said() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(NaruError, match='precision is "fp16", which a CPU does not compute'):
             chosen_precision(Training(precision="fp16"))
@@ -478,7 +546,7 @@ def test_what_this_machine_does_not_have_is_said(tmp_path: Path) -> None:
     with pytest.raises(
         NaruError, match="'no_such_reporter', which is not installed: pip install no_such_reporter"
     ):
-        arguments(Training(report_to=["no_such_reporter"]), tmp_path / "a" / "b", 1, {}, "n", evaluates=False)
+        check_reporters(Training(report_to=["no_such_reporter"]))
 
 
 def test_training_reads_texts_as_the_model_will(make_model: Callable[..., Path], small: Path) -> None:
