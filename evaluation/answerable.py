@@ -3,7 +3,8 @@ probabilities set right on queries that the fit did not see.
 
 Every signal speaks for an answer, so no weight is below 0, and ridge keeps few judgements from being over-read: of
 STRENGTHS the one with the least cross-fitted log loss, then scale and bias of the cross-fitted logits (Platt, 1999),
-because ridge leaves them too timid. Folds take whole units.
+because ridge leaves them too timid. Folds take whole units. A search says "no answer" below the probability that nine of
+ten queries with an answer reach.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from evaluation import conformal
 from evaluation.candidates import Candidates
-from naru.answering import DEPTH, READ, Answering, matched, signals
+from naru.answering import DEPTH, READ, READ_CHARACTERS, Answering, matched, signals
 from naru.bm25 import Statistics, Terms
 from naru.errors import NaruError
+from naru.relevance import probability
 from search import Searcher
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +31,9 @@ STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 """What the likelihood counts against the ridge (scikit-learn's C), over standardised signals."""
 
 FOLDS = 5
+MOST_REFUSED = 0.1
+"""Of the queries with an answer, the share that "no answer" may cost. What they found is shown as near misses."""
+
 LEAST = 30
 """Queries of each kind; fewer say nothing about ten weights."""
 
@@ -70,7 +76,7 @@ def matches(
     first = candidates.ranks(logits) < READ
     wanted = list(dict.fromkeys(np.array(candidates.passages)[first].tolist()))
     terms = {
-        passage.id: searcher.analyzer.document(passage.text, passage.title)
+        passage.id: searcher.analyzer.document(passage.text[:READ_CHARACTERS], passage.title)
         for passage in searcher.collection.retrieve(wanted)
     }
     held: list[list[Terms]] = [[] for _ in candidates.queries]
@@ -128,10 +134,19 @@ def fit(given: Queries) -> Answering:
     plain = [_log_loss(logits, given.answerable) for logits in seen]
     chosen = int(np.argmin(plain))
     scale, shift = _weigh(seen[chosen][:, None], given.answerable, 1e6)
+    held_out = seen[chosen] * scale[0] + shift
     weights, bias = _weigh(given.signals, given.answerable, STRENGTHS[chosen])
     weights, bias = weights * scale[0], bias * float(scale[0]) + shift
     named = {name: float(weight) for name, weight in zip(given.names, weights, strict=True)}
-    return Answering(bias, named, len(given.answerable), without)
+    return Answering(bias, named, len(given.answerable), without, _threshold(held_out, given))
+
+
+def _threshold(held_out: Floats, given: Queries) -> float:
+    """The highest probability below which at most MOST_REFUSED of the queries with an answer lie, as split conformal
+    counts them, by cross-fitted logits [q]; a half where that is less, or cannot be had."""
+    units = np.unique(given.units[given.answerable], return_inverse=True)[1].astype(np.int64)
+    bound = conformal.coverage(held_out[given.answerable], units, MOST_REFUSED)
+    return 0.5 if bound.cutoff is None else max(0.5, probability(bound.cutoff))
 
 
 def logits(model: Answering, given: Queries) -> Floats:

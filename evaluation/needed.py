@@ -14,5 +14,5 @@ def needed(*modules: str) -> None:
     missing = [_DISTRIBUTIONS[module] for module in modules if find_spec(module) is None]
     if missing:
         raise NaruError(
-            f'This needs {" and ".join(missing)}: pip install "naru-search[evaluation]". In a checkout: make setup.'
+            f"This needs {' and '.join(missing)}: pip install '.[evaluation]' in the folder of naru, or make setup."
         )

@@ -117,7 +117,9 @@ def _training() -> Any:
     try:
         import finetune.train
     except ModuleNotFoundError as error:
-        raise NaruError(f"Training needs {error.name}: pip install 'naru-search[finetune]'") from error
+        raise NaruError(
+            f"Training needs {error.name}: pip install '.[finetune]' in the folder of naru, or make setup."
+        ) from error
     return finetune.train
 
 

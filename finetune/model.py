@@ -43,7 +43,9 @@ def check_model(model: Model) -> None:
     """Raises NaruError for what can be refused before anything is loaded: a package that LoRA wants, a folder that is
     written as one and not there."""
     if model.lora is not None and importlib.util.find_spec("peft") is None:
-        raise NaruError("[model.lora] needs peft: pip install 'naru-search[finetune]'")
+        raise NaruError(
+            "[model.lora] needs peft: pip install '.[finetune]' in the folder of naru, or make setup."
+        )
 
 
 def open_model(model: Model, root: Path, seed: int, cache: Path | None = None) -> SentenceTransformer:

@@ -34,7 +34,9 @@ try:
     from indexer.pooling import append_head, pooling_of
     from naru.presets import PRESETS, preset_of
 except ModuleNotFoundError as missing:
-    raise NaruError(f"`naru export` needs {missing.name}: pip install 'naru-search[export]'") from missing
+    raise NaruError(
+        f"`naru export` needs {missing.name}: pip install '.[export]' in the folder of naru, or make setup."
+    ) from missing
 
 PRECISIONS = ("fp32", "int8")
 LEAST_COSINE = 0.9999

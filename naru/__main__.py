@@ -536,7 +536,7 @@ def _encoder(name: str) -> Encodes:
     except ImportError as error:
         raise NaruError(
             f"{name} is no encoder bundle; a sentence-transformers model needs: "
-            'pip install "naru-search[finetune]"'
+            'pip install ".[finetune]" in the folder of naru, or make setup.'
         ) from error
     from evaluation.sources import SentenceModel
     from finetune.model import LOADING_FAILS
@@ -620,6 +620,9 @@ def _show(answer: Answer, searcher: Searcher, said: Phrases = ENGLISH) -> None:
     terminal.note(said.took.format(answer.mode, answer.milliseconds, state))
 
 
+_INTERRUPTED = "interrupted; nothing half-done was published"
+
+
 def main() -> None:
     """Run the command line; what a user can mend is one line on standard error and status 1."""
     try:
@@ -631,8 +634,12 @@ def main() -> None:
         terminal.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         sys.exit(1)
     except KeyboardInterrupt:
-        terminal.error("interrupted; nothing half-done was published")
+        terminal.error(_INTERRUPTED)
         sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == 130:  # what typer makes of Ctrl-C
+            terminal.error(_INTERRUPTED)
+        raise
 
 
 if __name__ == "__main__":

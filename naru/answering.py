@@ -23,6 +23,9 @@ DEPTH = 10
 READ = 5
 """Hits whose words are looked at."""
 
+READ_CHARACTERS = 4_000
+"""Characters of each of them: what a search may cost is bounded, however long the documents are."""
+
 Row = tuple[float, float | None, float | None]
 """A hit: the logit the engine ranked it by, cosine and lexical score, None for a channel that the mode leaves out."""
 

@@ -158,6 +158,6 @@ def _matplotlib() -> Any:
         import matplotlib
     except ImportError as error:
         raise NaruError(
-            'Drawing needs a package more: pip install "naru-search[evaluation]" (or matplotlib).'
+            "Drawing needs matplotlib: pip install '.[evaluation]' in the folder of naru, or make setup."
         ) from error
     return matplotlib

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, Self
 
 from naru.errors import NaruError
@@ -46,7 +46,8 @@ class Provenance:
             raise NaruError(
                 f"The collection's format is {facts.get('format')!r}; this naru reads {FORMAT}. Index it again."
             )
-        values = {name: value for name, value in facts.items() if name != "format"}
+        known = {one.name for one in fields(cls)}  # a later naru may state more
+        values = {name: value for name, value in facts.items() if name in known}
         analyzer = values["analyzer"]
         values["analyzer"] = AnalyzerSettings(
             tuple(analyzer["stopwords"]), tuple(analyzer["user_words"]), analyzer["characters"]

@@ -9,6 +9,7 @@ location = "http://localhost:6333"
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import ClassVar
@@ -81,6 +82,13 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """Read environment and ./naru.toml. NaruError naming each unknown setting and each wrong value."""
+    for name in os.environ:
+        section = name.upper().split("__")[1:2]
+        if name.upper().startswith("NARU__") and section[0].lower() not in Settings.model_fields:
+            raise NaruError(
+                f"Settings: the variable {name} names no section; there are "
+                f"{', '.join(f'NARU__{one.upper()}__…' for one in Settings.model_fields)}."
+            )
     try:
         return Settings()
     except ValidationError as error:

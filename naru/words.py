@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 from naru.errors import NaruError
@@ -16,6 +17,9 @@ def read_words(path: Path | None) -> tuple[str, ...]:
         return ()
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NaruError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    except OSError as error:
+        raise NaruError(f"{path}: cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise NaruError(f"{path}: not UTF-8 ({error}): save the file as UTF-8.") from None
+    composed = (unicodedata.normalize("NFC", line).strip() for line in lines)
+    return tuple(line for line in composed if line and not line.startswith("#"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
@@ -47,12 +47,18 @@ def mistyped(
                 yield placed[place]
 
     @cache
-    def known(text: str) -> bool:
-        return _known(analyzer.query_tokens(text), statistics)
+    def spelled(keys: str) -> str | None:
+        """The Hangul of some keys, with Caps Lock off where it was on, if the collection has all its words."""
+        for said in dict.fromkeys([keys, keys.lower()]):
+            text = from_keystrokes(said)
+            terms = [token for token in analyzer.query_tokens(text or "") if token.namespace == "term"]
+            if _known(terms, statistics, all):
+                return text
+        return None
 
     def meant(match: re.Match[str]) -> str:
-        text = from_keystrokes(match.group())
-        if text is None or _known(inside(*match.span()), statistics) or not known(text):
+        text = spelled(match.group())
+        if text is None or _known(inside(*match.span()), statistics, any):
             return match.group()
         typed.append(match.group())
         hangul.append(text)
@@ -69,6 +75,9 @@ def mistyped(
     return Mistyped(" ".join(typed), " ".join(hangul), rewritten.text, read)
 
 
-def _known(tokens: Iterable[Token], statistics: Statistics) -> bool:
+def _known(
+    tokens: Iterable[Token], statistics: Statistics, how_many: Callable[[Iterable[object]], bool]
+) -> bool:
+    """Whether the collection has `how_many` (any or all) of some words; not of none."""
     ids = [token_id(token.namespace, token.text) for token in tokens if token.namespace in ("term", "word")]
-    return bool(ids) and bool((statistics.frequency(np.array(ids, np.uint32)) > 0).any())
+    return bool(ids) and how_many(statistics.frequency(np.array(ids, np.uint32)) > 0)

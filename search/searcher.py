@@ -10,7 +10,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Self
 
-from naru.answering import READ, matched
+from naru.answering import READ, READ_CHARACTERS, matched
 from naru.bm25 import Terms, known_share, query_vector
 from naru.cutoffs import LEVELS
 from naru.documents import Hit
@@ -140,9 +140,14 @@ class Searcher:
         shown = tuple(hit for hit, said in zip(hits, logits, strict=False) if said >= least)
         if cut is not None and len(logits) > limit and logits[limit] >= least:
             cut = cut.short_of(limit)
+        if filter is not None and not found and not self.collection.count(filter):
+            message = (
+                "No passage fits the filter: see that its fields are there, and of the type it compares with."
+            )
+            notes.append(Note("filtered", message, {}))
         answerable = self._answerable(fit, found, read.tokens)
         answered = self._answered(fit, answerable, shown, cut)
-        missed = answered is False and not anyway
+        missed = (answered is False or not shown) and not anyway
         return Answer(
             query=query,
             mode=mode,
@@ -218,10 +223,13 @@ class Searcher:
             return None
         terms = _terms(tokens)
         known = known_share(query_vector(terms, self.statistics), self.statistics)
-        held = [self.analyzer.document(one.passage.text, one.passage.title) for one in found[:READ]]
+        held = [
+            self.analyzer.document(one.passage.text[:READ_CHARACTERS], one.passage.title)
+            for one in found[:READ]
+        ]
         rows = [(one.logit, one.semantic, one.lexical) for one in found]
         said = fit.answering.logit(rows, known, matched(terms, held, self.statistics))
-        return 0.0 if said is None else probability(said)
+        return None if said is None else probability(said)
 
     def _read(self, query: str) -> _Reading:
         if not query.strip():

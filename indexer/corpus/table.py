@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -105,7 +106,7 @@ class Table:
 
 
 def _names(header: list[str]) -> list[str]:
-    return [name.strip() for name in header]
+    return [unicodedata.normalize("NFC", name).strip() for name in header]
 
 
 def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:

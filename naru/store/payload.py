@@ -7,7 +7,8 @@ filters alike:
     numbers   field -> its numbers as float64, for ranges
     moments   field -> its ISO 8601 texts in UTC, for ranges (a text without an offset is read as UTC)
 
-Engines disagree on booleans, on 1 and 1.0, and on field names with dots; keywords have none of these.
+Engines disagree on booleans, on 1 and 1.0, and on field names with dots; keywords have none of these. Names and texts
+are composed (NFC) there, so that a filter finds what macOS wrote.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -74,7 +76,7 @@ def moments_key(field: str) -> str:
 
 
 def exists_term(field: str) -> str:
-    return _short(json.dumps(field, ensure_ascii=False))
+    return _short(json.dumps(_composed(field), ensure_ascii=False))
 
 
 def value_term(field: str, value: Scalar | datetime) -> str:
@@ -87,13 +89,13 @@ def value_term(field: str, value: Scalar | datetime) -> str:
     elif isinstance(value, datetime):
         said = f"moment:{utc(value)}"
     elif isinstance(value, str):
-        said = f"text:{value}"
+        said = f"text:{_composed(value)}"
     else:
         raise NaruError(
             f"field {field!r} got {value!r} ({type(value).__name__}); "
             "expected text, a number, a boolean or a datetime."
         )
-    return _short(f"{json.dumps(field, ensure_ascii=False)}={said}")
+    return _short(f"{json.dumps(_composed(field), ensure_ascii=False)}={said}")
 
 
 def utc(moment: datetime) -> str:
@@ -127,6 +129,11 @@ def _searchable(metadata: Metadata) -> dict[str, Any]:
     return {TERMS: list(terms), "numbers": numbers, "moments": moments}
 
 
+def _composed(text: str) -> str:
+    """NFC: what macOS writes decomposed is found by what people type."""
+    return unicodedata.normalize("NFC", text)
+
+
 def _moment(text: str) -> datetime | None:
     """The moment an ISO 8601 text names, None when it names none between the years 1 and 9999 UTC."""
     if not _MOMENT.fullmatch(text):
@@ -150,7 +157,7 @@ def _finite(value: int | float, field: str) -> None:
 def _path(field: str) -> str:
     """A field name as one step of an engine's JSON path: whatever is not an ASCII letter or digit is
     spelt as _hex_, so no two fields share a path."""
-    return "f" + re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):x}_", field)
+    return "f" + re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):x}_", _composed(field))
 
 
 def _short(term: str) -> str:
