@@ -8,7 +8,7 @@ what is left of it in the student's tokens.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,13 +145,16 @@ class Guide:
         return embedded
 
 
-def with_vectors(rows: Rows, base: str, root: Path, device: torch.device, folder: Path) -> Rows:
+def with_vectors(
+    rows: Rows, base: str, root: Path, device: torch.device, folder: Path, digests: Mapping[str, str]
+) -> Rows:
     """The rows with a column `label`: the vector [dim] that the teacher gives the first text of each.
 
-    They lie in `folder`, one file for these texts and this teacher; one that is there already is read.
+    They lie in `folder`, one file for these texts and this teacher, whose files have these `digests`; one that is there
+    already is read.
     """
     texts = rows.dataset.select_columns(rows.dataset.column_names[:1])
-    name = _digest(texts, base)
+    name = _digest(texts, repr(sorted(digests.items())))
     file = folder / f"{name}.arrow"
     folder.mkdir(parents=True, exist_ok=True)
     if file.exists():
@@ -179,8 +182,8 @@ def with_vectors(rows: Rows, base: str, root: Path, device: torch.device, folder
     return replace(rows, dataset=concatenate_datasets([rows.dataset, vectors], axis=1))
 
 
-def _digest(texts: Dataset, base: str) -> str:
-    digest = hashlib.sha256(base.encode())
+def _digest(texts: Dataset, teacher: str) -> str:
+    digest = hashlib.sha256(teacher.encode())
     for start in range(0, len(texts), ROWS):
         for text in texts[start : start + ROWS][texts.column_names[0]]:
             digest.update(b"\0" + text.encode())

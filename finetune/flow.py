@@ -117,9 +117,10 @@ def scores(history: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
 
 
 def best_step(history: Sequence[Mapping[str, Any]]) -> int | None:
-    """The step of the best evaluation, the first of equal ones; None without any."""
+    """The step of the best evaluation, the last of equal ones (a coarse figure stands still while training goes on);
+    None without any."""
     measured = scores(history)
-    return max(measured, key=lambda one: (one[1], -one[0]))[0] if measured else None
+    return max(measured, key=lambda one: (one[1], one[0]))[0] if measured else None
 
 
 def stalled(history: Sequence[Mapping[str, Any]], training: Training) -> bool:

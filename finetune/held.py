@@ -41,6 +41,25 @@ class Held:
     name: str
     data: Data
 
+    @property
+    def size(self) -> int:
+        """What its figures are means over: queries, pairs, or sentences."""
+        match self.data:
+            case Triplets() | Pairs():
+                return len(self.data.anchors)
+            case Retrieval():
+                return len(self.data.relevant())
+            case Reranking():
+                return len(self.data.rows)
+            case Parallel():
+                return len(self.data.source)
+            case Paraphrases():
+                return len(self.data.texts)
+            case ScoredPairs() | LabelledPairs():
+                return len(self.data.first)
+            case TeacherVectors():
+                return len(self.data.texts)
+
     def questions(self) -> Iterator[str]:
         """Texts that are asked with, as `same` compares them: training on them is a leak."""
         match self.data:

@@ -36,6 +36,7 @@ from finetune.data import Rows
 from finetune.distillation import Distillation, Guide, Relations, opened, with_vectors
 from finetune.hybrid import HybridLoss
 from finetune.joint import JointLoss
+from finetune.material import base_digests
 from finetune.recipe import Loss, Source
 from finetune.shapes import Shape
 from finetune.variants import BatchHardTriplet, Softmax, Triplet
@@ -74,7 +75,7 @@ def prepared(source: Source, rows: Rows, root: Path, model: SentenceTransformer,
         return rows
     fitting.check_fit(source, rows.shape)
     teacher = fitting.parameters(_named(source, rows.shape)).teacher
-    return with_vectors(rows, teacher, root, model.device, folder)
+    return with_vectors(rows, teacher, root, model.device, folder, base_digests(teacher, root))
 
 
 def check_width(source: Source, model: SentenceTransformer) -> int:

@@ -277,8 +277,9 @@ def filled(
             held[at] = replace(held[at], path=path, split=split or held[at].split)
         else:
             held.append(Evaluation(name or _unused(Path(path).name.split(".")[0], names), path, split))
-    model = recipe.model if base is None else replace(recipe.model, base=base)
-    made = replace(recipe, data=sources, evaluation=held, model=model)
+    made = replace(recipe, data=sources, evaluation=held)
+    if base is not None and base != recipe.model.base:  # the recipe's licence is that of its own base
+        made = replace(made, model=replace(recipe.model, base=base), licence=None)
     for where, row in rows_of(made):
         if row.path is None:
             key = where.partition("[")[0]

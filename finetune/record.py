@@ -15,6 +15,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from finetune import checkpoints
+from finetune.arguments import chosen_precision
 from finetune.card import CardFacts, DataFacts, encoder_facts, versions
 from finetune.log import read_log
 from finetune.origins import Origins
@@ -77,6 +78,7 @@ class Record:
     files: Mapping[str, Mapping[str, str]]
     models: Mapping[str, Mapping[str, str]]
     sets: Sequence[str]
+    sizes: Sequence[int]
     primary: Sequence[str]
     origins: Origins
 
@@ -102,6 +104,12 @@ class Record:
                 f"{self.output / PROVENANCE} is gone or damaged, so nothing tells whether the run can go on: give "
                 "another --output."
             ) from error
+        precision = chosen_precision(self.recipe.training)
+        if then.get("precision", precision) != precision:
+            raise NaruError(
+                f"The run in {self.output} began in {then['precision']}, and this machine would go on in {precision}: "
+                "the weights would be others. Go on where it began, or give another --output."
+            )
         for name, files in self.models.items():
             if models.get(name) != dict(files):
                 raise NaruError(
@@ -127,6 +135,7 @@ class Record:
             "base": {"name": base, "sha256": self.models[base]},
             "asked": self.asked,
             "data": self.files,
+            "precision": chosen_precision(self.recipe.training),
             "versions": versions(),
         }
         publish(self.output / PROVENANCE, json.dumps(made_from, ensure_ascii=False, indent=2) + "\n")
@@ -139,6 +148,7 @@ class Record:
             "planned": planned,
             "data": self.data,
             "sets": self.sets,
+            "sizes": self.sizes,
             "primary": self.primary,
             "versions": versions(),
         }

@@ -5,6 +5,7 @@ First whether it paid, then the curves, the data, the recipe, the versions. Read
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,9 @@ def _paid(log: Log) -> Section:
         parts.append(
             Paragraph(
                 "“Of the gap to 1” is the share of what was still missing before that training took away: from 0.80 "
-                "to 0.85 is 25%. The figures are of data that was not trained on; how far chance could move them, "
-                "naru compare says.",
+                "to 0.85 is 25%. The figures are of data that was not trained on. Where they also chose the best "
+                "checkpoint they flatter it: the last word has a test set that decided nothing, by naru evaluate and "
+                "naru compare.",
                 "quiet",
             )
         )
@@ -101,6 +103,18 @@ def _verdict(log: Log) -> tuple[str, Any]:
     worse = sum(change < -_LESS for change in changes)
     if not changes:
         return "Other figures were measured before than after: nothing to compare.", "doubt"
+    sizes = log.start.get("sizes") or []
+    slight = len(sizes) == len(changes) and any(
+        change < 1 / math.sqrt(max(1, size)) and not key.endswith("negative_mse")
+        for key, change, size in zip(both, changes, sizes, strict=True)
+    )
+    if better == len(changes) and slight:
+        few = min(sizes)
+        return (
+            f"Perhaps: better on every held-out set, by no more than chance may do with {few:,} of them (as a rule of "
+            f"thumb {1 / math.sqrt(few):.2f}). Hold out more to know.",
+            "doubt",
+        )
     if better == len(changes):
         return "Yes: better on every held-out set.", "good"
     if worse == 0 and better == 0:

@@ -117,7 +117,7 @@ class Comparison:
             table["after"] = _cells(self.after)
             table["change"] = ["–" if math.isnan(change) else f"{change:+.2f}" for change in changes]
         if self.reference:
-            table["ko-sroberta-multitask"] = _cells(self.reference)
+            table["ko-sroberta-multitask on KorSTS test"] = _cells(self.reference)
         return table
 
     def table(self) -> Table:

@@ -82,9 +82,45 @@ def _expect_table(value: Any, places: Places, where: str) -> None:
 def meant(word: str, known: Iterable[str]) -> str:
     """ "Did you mean 'steps'? Known here: ..." for a word that is not among the known ones."""
     known = list(known)
+    if _ELSEWHERE.get(word) in known:
+        return f"That is {_ELSEWHERE[word]!r} here. Known here: {', '.join(known)}."
     near = difflib.get_close_matches(word, known, n=1)
     guess = f"Did you mean {near[0]!r}? " if near else ""
     return f"{guess}Known here: {', '.join(known) or 'none'}."
 
+
+# Names that users bring along from sentence-transformers and its trainer, and ours.
+_ELSEWHERE = {
+    "per_device_train_batch_size": "batch_size",
+    "train_batch_size": "batch_size",
+    "num_train_epochs": "epochs",
+    "num_epochs": "epochs",
+    "max_steps": "steps",
+    "lr": "learning_rate",
+    "warmup_ratio": "warmup",
+    "warmup_steps": "warmup",
+    "gradient_accumulation_steps": "accumulate",
+    "max_grad_norm": "clip",
+    "lr_scheduler_type": "scheduler",
+    "eval_steps": "evaluate_steps",
+    "eval_strategy": "evaluate",
+    "save_strategy": "save",
+    "save_total_limit": "keep",
+    "optim": "optimizer",
+    "logging_steps": "log_steps",
+    "max_seq_length": "max_length",
+    "scale": "temperature",
+    "MultipleNegativesRankingLoss": "ranking",
+    "CachedMultipleNegativesRankingLoss": "cached-ranking",
+    "CosineSimilarityLoss": "cosine",
+    "CoSENTLoss": "cosent",
+    "AnglELoss": "angle",
+    "TripletLoss": "triplet",
+    "ContrastiveLoss": "contrastive",
+    "OnlineContrastiveLoss": "online-contrastive",
+    "SoftmaxLoss": "softmax",
+    "GISTEmbedLoss": "gist",
+    "MSELoss": "mse",
+}
 
 _NAMES = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}

@@ -109,6 +109,7 @@ def _train(
         files=digests(recipe, root),
         models=model_digests(recipe, root),
         sets=measures.sets if measures else [],
+        sizes=measures.sizes if measures else [],
         primary=measures.primary if measures else [],
         origins=options.origins,
     )

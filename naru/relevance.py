@@ -231,6 +231,8 @@ class Relevance:
             found = cls.from_json(path.read_text("utf-8"), str(path))
         except OSError as error:
             raise NaruError(f"{path}: cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise NaruError(f"{path}: this is no calibration: {error}.") from error
         void = found._void(made)
         if void is not None:
             raise NaruError(

@@ -24,6 +24,7 @@ from rich.text import Text
 from naru.documents import Hit
 
 out = Console(highlight=False)
+_BLANKS = dict.fromkeys([*range(32), *range(127, 160)], " ")  # in place, as spans count characters
 err = Console(stderr=True, highlight=False)
 
 
@@ -49,14 +50,14 @@ def hit(found: Hit, snippet: str, spans: Sequence[Span]) -> None:
     filled = round(found.probability * 10)
     bar = Text("█" * filled + "░" * (10 - filled), style="green" if found.probability >= 0.5 else "yellow")
     heading = Text.assemble((f"{found.rank:>2}. ", "bold"), bar, f" {found.probability:>4.0%}  ")
-    heading.append(found.passage.title or found.passage.id, style="bold cyan")
+    heading.append((found.passage.title or found.passage.id).translate(_BLANKS), style="bold cyan")
     scores = [
         f"cosine {found.semantic:.3f}" if found.semantic is not None else "",
         f"lexical {found.lexical:.3f}" if found.lexical is not None else "",
     ]
     heading.append(f"  {found.passage.id}  {'  '.join(filter(None, scores))}", style="dim")
     out.print(heading, soft_wrap=True)
-    body = Text(snippet.replace("\n", " "))
+    body = Text(snippet.translate(_BLANKS))
     for span in spans:
         body.stylize("bold yellow", span.start, span.end)
     out.print(Text("    ").append_text(body), soft_wrap=True)

@@ -68,7 +68,12 @@ class TextFolder:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for path, folders, names in os.walk(folder):
+    def refuse(error: OSError) -> None:
+        raise NaruError(
+            f"{error.filename}: cannot be read: {error.strerror}. Give the right to read it, or move it."
+        )
+
+    for path, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith(".") and name.lower().endswith(_KNOWN):

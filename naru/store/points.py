@@ -16,6 +16,7 @@ from naru.store import payload as payloads
 MOST_INDEXES = 16
 """Fields indexed for ranges; further ones are filtered by looking at every passage."""
 
+_LONGEST_NAME = 200  # bytes; file systems take 255, and versions are named after it
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
@@ -30,10 +31,10 @@ class Entry:
 
 def check_name(name: str) -> str:
     """A collection's name as it is. NaruError where it could not name a folder or a server's collection."""
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST_NAME or name == "naru-store.json":
         raise NaruError(
-            f"{name!r} cannot name a collection; expected 1 to 100 letters, digits, '_', '-' or '.', "
-            "beginning with a letter, a digit or '_'."
+            f"{name!r} cannot name a collection; expected 1 to 100 letters, digits, '_', '-' or '.' (66 where all are "
+            "Hangul), beginning with a letter, a digit or '_'."
         )
     return name
 

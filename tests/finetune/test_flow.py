@@ -28,9 +28,9 @@ def state(step: int, epoch: float, *scores: float, planned: int = 100) -> Any:
 
 @pytest.mark.parametrize(
     ("scores", "step"),
-    [((), None), ((0.1,), 10), ((0.1, 0.3, 0.2), 20), ((0.3, 0.3), 10), ((-1.0, -0.5), 20)],
+    [((), None), ((0.1,), 10), ((0.1, 0.3, 0.2), 20), ((0.3, 0.3), 20), ((-1.0, -0.5), 20)],
 )
-def test_the_best_is_the_first_of_equal_ones(scores: tuple[float, ...], step: int | None) -> None:
+def test_the_best_is_the_last_of_equal_ones(scores: tuple[float, ...], step: int | None) -> None:
     assert best_step(history(*scores)) == step
 
 

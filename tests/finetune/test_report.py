@@ -244,3 +244,16 @@ def test_korean_names_are_drawn_where_a_font_knows_them_and_replaced_where_none_
     )  # a missing glyph would warn
     assert drawn is not None
     assert drawn.light != draw([lambda axes, ink: None]).light
+
+
+@pytest.mark.parametrize(
+    ("sizes", "verdict"),
+    [
+        ([400, 900], "Yes: better on every held-out set."),
+        ([20, 900], "Perhaps: better on every held-out set, by no more than chance may do with 20 of them"),
+    ],
+)
+def test_few_held_out_rows_make_the_verdict_careful(run: Any, sizes: list[int], verdict: str) -> None:
+    folder = run({**START, "sizes": sizes}, figures(0, 0.7, 0.6), figures(40, 0.8, 0.7))
+    write_report(folder)
+    assert verdict in (folder / "report.html").read_text(encoding="utf-8")

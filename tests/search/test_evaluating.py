@@ -176,7 +176,8 @@ def test_several_systems_in_one_go(searcher: Searcher, bundle: Path, beir: Path,
     read = read_measured(f"{tmp_path / 'results.jsonl'}#hybrid", None, None).measured
     assert read.means == pytest.approx(said["modes"]["hybrid"])
     assert (tmp_path / "qrels.trec").read_text("utf-8").startswith("lost\t0\tcard-1\t2\n")
-    assert len(notes) == 6
+    assert notes[0].endswith("other.trec has 2 of 4 judged queries; the others count 0.")
+    assert len(notes) == 7
     assert len(list(findings.tables())) == 1 + 1 + 1 + 3 + 1
 
 

@@ -109,7 +109,15 @@ def test_a_cut_off_on_a_prior_cuts_and_decides_nothing(client: httpx.Client) -> 
     assert kept["cutoff"]["probability"] == pytest.approx(between)
     assert (kept["cutoff"]["name"], kept["cutoff"]["promise"]) == (None, None)
     none = search(client, "화성 우주선 왕복 요금", cutoff=0.9)
-    assert (ids(none), none["near_misses"], none["answered"]) == ([], [], None)
+    assert (ids(none), none["answered"]) == ([], None)
+    assert none["near_misses"]
+    assert all(hit["probability"] < 0.9 for hit in none["near_misses"])
+
+
+def test_a_filter_that_nothing_fits_is_told(client: httpx.Client) -> None:
+    answer = search(client, "카드 재발급 수수료", filter={"field": "catgory", "equals": "카드"})
+    assert (ids(answer), [note["kind"] for note in answer["notes"]]) == ([], ["filtered"])
+    assert not search(client, "카드 재발급", filter={"field": "category", "equals": "카드"})["notes"]
 
 
 @pytest.mark.parametrize(
