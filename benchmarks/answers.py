@@ -22,6 +22,7 @@ import numpy.typing as npt
 from benchmarks.sets import JudgedSet, indexed, judged_sets
 from evaluation.answerable import Queries, cross_fit, fit, matches, queries, without
 from evaluation.answerable import logits as answering
+from evaluation.calibrate import sigmoid
 from evaluation.candidates import Candidates, collect
 from evaluation.rejection import auroc, auroc_gain, auroc_interval
 from naru.bm25 import Counts, Statistics, count, document_vector, known_share, query_vector
@@ -148,6 +149,13 @@ def main() -> None:
                 continue
             gain = auroc_gain(ours, scores, report.answerable, draws=given.draws)
             print(row + f" {gain.difference:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} | {gain.p:.4f} |")
+        refused = sigmoid(ours) < model.threshold
+        half = ours < 0
+        for name, said in ((f"below {model.threshold:.2f}, as served", refused), ("below 0.50", half)):
+            print(
+                f"| {judged.name} | says no answer {name}: {said[report.answerable].mean():.1%} of the queries with one, "
+                f"{said[~report.answerable].mean():.1%} of those without |"
+            )
         calibrate = auroc(cross_fit(choose), choose.answerable)
         print(
             f"\n{judged.name}: cross-fitted on {judged.choose} {calibrate:.3f}; weights {model.to_json()}\n",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,13 +65,16 @@ class NoDuplicates(Plain):
         super().__init__(dataset, size, seed, name)
         self.texts = [list(map(hash, column)) for column in _columns(dataset, lambda text: text.to_pylist())]
         self.most = min(size, *(len(set(column)) for column in self.texts))  # rows that can share a batch
-        self.often = max(
-            max(Counter(column).values()) for column in self.texts
-        )  # batches that the commonest text takes
+        self.often = max(max(Counter(column).values()) for column in self.texts)  # batches it takes
 
     def __len__(self) -> int:
         full, rest = divmod(self.rows, self.size)
-        return max(1, full + (2 * rest >= self.size), self.often)
+        planned = max(1, full + (2 * rest >= self.size))
+        return max(planned, self._first_pass) if self.often > planned else planned
+
+    @cached_property
+    def _first_pass(self) -> int:
+        return sum(1 for _ in self.batches(0))
 
     def batches(self, number: int) -> Iterator[list[int]]:
         rng = self._rng(number)

@@ -140,7 +140,7 @@ def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NaruError, match="'q': its ranking holds a document twice"):
         measure({"q": [("a", 2.0), ("a", 1.0)]}, {"q": {"a": 1}})
     monkeypatch.setitem(sys.modules, "ir_measures", None)
-    with pytest.raises(NaruError, match=r'This needs ir-measures: pip install'):
+    with pytest.raises(NaruError, match=r"This needs ir-measures: pip install"):
         measure(RUN, QRELS)
 
 

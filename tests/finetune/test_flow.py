@@ -92,7 +92,7 @@ def test_the_best_is_saved_and_lack_of_gain_stops() -> None:
     flow.on_evaluate(None, state(20, 0.5, 0.1, 0.2), control)
     assert (control.should_save, control.should_training_stop) == (True, False)
     control = TrainerControl()
-    flow.on_evaluate(None, state(30, 0.7, 0.1, 0.2, 0.2), control)
+    flow.on_evaluate(None, state(30, 0.7, 0.1, 0.2, 0.15), control)
     assert (control.should_save, control.should_training_stop) == (False, True)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,3 +128,28 @@ def test_classes_come_two_rows_at_a_time() -> None:
 def test_classes_that_make_no_pairs_are_refused(sizes: tuple[int, ...], size: int, message: str) -> None:
     with pytest.raises(NaruError, match=message):
         ByClass(classed(*sizes), size, [1], "kinds")
+
+
+@pytest.mark.parametrize("kind", [NoDuplicates, LikeLength])
+def test_many_questions_to_few_answers_make_as_many_batches_as_it_says(kind: type[NoDuplicates]) -> None:
+    """A batch of four rows at most, whatever was asked for: 200 rows are 50 of them, not 3."""
+    sampler = kind(pairs(200, 4), 64, [1])
+    batches = list(sampler.batches(0))
+    assert len(sampler) == len(batches) == 50
+    assert sorted(row for batch in batches for row in batch) == list(range(200))
+
+
+def test_a_pass_over_few_answers_takes_time_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row is looked at some twenty times in each column, not once a batch (a thousand)."""
+    sampler = NoDuplicates(pairs(20_000, 20), 32, [1])
+    looked = 0
+
+    class Counting(list[int]):
+        def __getitem__(self, place: Any) -> Any:
+            nonlocal looked
+            looked += 1
+            return super().__getitem__(place)
+
+    sampler.texts = [Counting(column) for column in sampler.texts]
+    assert sum(len(batch) for batch in sampler.batches(0)) == 20_000
+    assert looked < 60 * 20_000

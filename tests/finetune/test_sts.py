@@ -157,7 +157,7 @@ def test_the_table_sets_after_beside_before_and_the_model_card() -> None:
     lines = Comparison("KorSTS test", 1379, BEFORE, AFTER).markdown().splitlines()
     assert lines[0] == "KorSTS test: 1,379 pairs, correlations in %"
     assert lines[2:6] == [
-        "|  | before | after | change | ko-sroberta-multitask |",
+        "|  | before | after | change | ko-sroberta-multitask on KorSTS test |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| Cosine Pearson | 10.00 | 11.25 | +1.25 | 84.77 |",
         "| Cosine Spearman | 15.00 | 14.50 | -0.50 | 85.60 |",
