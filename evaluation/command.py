@@ -11,7 +11,7 @@ from typing import Protocol
 
 from evaluation.beir import Beir, write_qrels
 from evaluation.calibrate import judgements_hash
-from evaluation.evaluate import Evaluation, Searches, assess, search_all
+from evaluation.evaluate import Evaluation, Searched, Searches, assess, search_all
 from evaluation.facts import report_facts
 from evaluation.figures import Cut
 from evaluation.findings import Findings, findings
@@ -93,12 +93,12 @@ def run(
     if twice:
         raise NaruError(f"Two systems are named {', '.join(twice)}; rename the file or folder of one.")
     runs: dict[str, Run] = {}
-    probabilities: dict[str, dict[str, list[float]]] = {}
+    searched: Searched | None = None
     if searcher is not None:
-        found, probabilities = search_all(
+        searched = search_all(
             searcher, judged, modes, depth, lambda done, total: stages("evaluate", done, total)
         )
-        runs |= found
+        runs |= searched.runs
     for one in asked.dense:
         name = Path(one).name
         runs[name] = exact_run(load(one), documents(asked.beir), judged.queries, depth, partial(stages, name))
@@ -107,7 +107,7 @@ def run(
         if (left := unanswered(path, runs[path.stem], judged.answerable)) is not None:
             note(left)
     evaluation = assess(
-        judged, runs, measures=asked.measures, retrieve=_retrieve(searcher), probabilities=probabilities
+        judged, runs, measures=asked.measures, retrieve=_retrieve(searcher), searched=searched
     )
     found_out = findings(
         evaluation,

@@ -24,6 +24,9 @@ class Found(Protocol):
     @property
     def hits(self) -> Sequence[Hit]: ...
 
+    @property
+    def answerable(self) -> float | None: ...
+
 
 class Searches(Protocol):
     """What evaluation needs of a searcher."""
@@ -37,7 +40,7 @@ class Evaluation:
 
     Measures are averaged over the queries with an answer; the others were searched too (they are in the runs).
     `missing` are relevant ids that the collection lacks. `probabilities` are those of the hits in `runs`, of the
-    systems that say any.
+    systems that say any, and `sure` of a query is the probability that it has an answer, of those that say one.
     """
 
     judged: Split
@@ -45,6 +48,7 @@ class Evaluation:
     runs: Mapping[str, Run]
     missing: Sequence[str] = ()
     probabilities: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    sure: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def split(self) -> str:
@@ -118,8 +122,18 @@ def evaluate(
     if limit is not None and limit < need:
         raise NaruError(f"limit is {limit}; expected at least {need}, which R@{need} needs.")
     judged = beir.split(split)
-    runs, probabilities = search_all(searcher, judged, modes, limit or need, progress)
-    return assess(judged, runs, measures=measures, retrieve=retrieve, probabilities=probabilities)
+    found = search_all(searcher, judged, modes, limit or need, progress)
+    return assess(judged, found.runs, measures=measures, retrieve=retrieve, searched=found)
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """Mode -> run; mode -> query -> the probabilities of its hits; mode -> query -> the probability that it has an
+    answer, for modes that say one."""
+
+    runs: Mapping[str, Run]
+    probabilities: Mapping[str, Mapping[str, Sequence[float]]]
+    sure: Mapping[str, Mapping[str, float]]
 
 
 def search_all(
@@ -128,18 +142,22 @@ def search_all(
     modes: Sequence[str],
     limit: int,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[dict[str, Run], dict[str, dict[str, list[float]]]]:
-    """Mode -> run, and mode -> query -> the probabilities of its hits."""
+) -> Searched:
+    """Ask all queries of a split, the judged ones without an answer too."""
     runs: dict[str, dict[str, Ranking]] = {mode: {} for mode in modes}
     probabilities: dict[str, dict[str, list[float]]] = {mode: {} for mode in modes}
+    sure: dict[str, dict[str, float]] = {mode: {} for mode in modes}
     searches = [(mode, query) for mode in runs for query in judged.queries]
     for done, (mode, query) in enumerate(searches, start=1):
-        hits = searcher.search(judged.queries[query], mode=mode, limit=limit, anyway=True).hits
-        runs[mode][query] = [(hit.passage.id, hit.logit) for hit in hits]
-        probabilities[mode][query] = [hit.probability for hit in hits]
+        found = searcher.search(judged.queries[query], mode=mode, limit=limit, anyway=True)
+        runs[mode][query] = [(hit.passage.id, hit.logit) for hit in found.hits]
+        probabilities[mode][query] = [hit.probability for hit in found.hits]
+        if found.answerable is not None:
+            sure[mode][query] = found.answerable
         if progress is not None:
             progress(done, len(searches))
-    return dict(runs), probabilities
+    said = {mode: {query: of.get(query, 0.0) for query in judged.queries} for mode, of in sure.items() if of}
+    return Searched(dict(runs), probabilities, said)
 
 
 def assess(
@@ -148,7 +166,7 @@ def assess(
     *,
     measures: Sequence[str] = MEASURES,
     retrieve: Callable[[Sequence[str]], Iterable[Passage]] | None = None,
-    probabilities: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    searched: Searched | None = None,
 ) -> Evaluation:
     """Measure runs that are there. NaruError when none of the queries has an answer."""
     answerable = judged.answerable
@@ -159,7 +177,8 @@ def assess(
         measured={name: measure(run, answerable, measures) for name, run in runs.items()},
         runs=runs,
         missing=_missing(answerable, retrieve) if retrieve is not None else (),
-        probabilities=probabilities or {},
+        probabilities={} if searched is None else searched.probabilities,
+        sure={} if searched is None else searched.sure,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from evaluation.candidates import Floats
 from evaluation.evaluate import Evaluation, Searches
 from evaluation.figures import Estimate, Expected, ReportFacts, Returned, Slice, Worst
 from evaluation.findings import Findings
@@ -69,6 +70,7 @@ def report_facts(
             [sum(one > 0 for one in grades.values()) for grades in judged.qrels.values()], np.int64
         ),
         reliability=trusted,
+        answer=_sure(evaluation, mode),
         cutoffs=described.cutoffs,
         slices=[Slice(part.field, part.value, part.queries, part.measures[mode]) for part in found.slices],
         worst=list(_worst(evaluation, searcher, mode, by, retrieve)),
@@ -114,3 +116,9 @@ def _expected(document: str, passage: Passage | None, rank: int | None, asked: b
     if passage is None:
         return Expected(document, "(not in the collection)" if asked else "", rank)
     return Expected(passage.title or passage.id, passage.text, rank)
+
+
+def _sure(evaluation: Evaluation, mode: str) -> Floats | None:
+    """[q] the probability that each query has an answer, where the mode says one."""
+    said = evaluation.sure.get(mode)
+    return None if said is None else np.array([said[query] for query in evaluation.judged.queries])

@@ -59,7 +59,10 @@ class Findings:
         yield self.evaluation.table()
         if self.rejection:
             table = _table(
-                "Does the first hit's score tell that there is no answer?", "mode", "AUROC", "AURC"
+                "Telling queries without an answer",
+                "mode",
+                "AUROC",
+                "AURC",
             )
             for name, one in self.rejection.items():
                 table.add_row(escape(name), str(one.auroc), f"{one.area:.3f}")
@@ -107,7 +110,9 @@ def findings(
         )
     groups = groups_by(judged, group)
     queries = list(judged.answerable)
-    rejections = {name: rejection(run, judged) for name, run in evaluation.runs.items()}
+    rejections = {
+        name: rejection(run, judged, evaluation.sure.get(name)) for name, run in evaluation.runs.items()
+    }
     return Findings(
         evaluation=evaluation,
         estimates={name: estimates(one, queries, groups) for name, one in measured.items()}

@@ -5,6 +5,7 @@ A score is one number a query, such as the logit of its first hit; -inf where no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,7 +101,8 @@ def risk_coverage(sure: Floats, right: Booleans) -> RiskCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """How well the score of a run's first hit tells whether a query has an answer.
+    """How well a system tells whether a query has an answer: by the probability it says of that, else by the score of its
+    first hit.
 
     `area` is that of risk over coverage over all queries, where an answer is right when its first hit is relevant.
     """
@@ -109,13 +111,16 @@ class Rejection:
     area: float
 
 
-def rejection(run: Run, judged: Split) -> Rejection | None:
-    """Of one run over all judged queries; None where all of them have an answer, or none has."""
+def rejection(run: Run, judged: Split, sure: Mapping[str, float] | None = None) -> Rejection | None:
+    """Of one run over all judged queries, by how `sure` it is of an answer where it says that; None where all queries
+    have an answer, or none has."""
     answerable = judged.answerable
     if not judged.no_answer or not answerable:
         return None
     firsts = [next(iter(run.get(query, ())), None) for query in judged.qrels]
     scores = np.array([-np.inf if first is None else first[1] for first in firsts])
+    if sure is not None:
+        scores = np.array([sure[query] for query in judged.qrels])
     right = np.array(
         [
             first is not None and grades.get(first[0], 0) > 0

@@ -35,13 +35,13 @@ _MEANINGS = {
     r"R@\d+": "{name}: the share of a query's relevant passages that is{of}.",
     r"P@\d+": "{name}: the share of the hits{of} that is relevant.",
     r"Success@\d+": "{name}: the share of queries with a relevant hit{of}.",
-    r"ECE.*": "{name}: how far the probability that is said lies, on average, from the share that was found relevant. 0.03 "
-    "means that a hit said to be relevant with 80% is so in about 77 to 83 of 100 cases.",
+    r"ECE.*": "{name}: how far the probability that is said lies, on average, from the share that was found relevant: 0.03 "
+    "is three of 100 hits off on average, more at some probabilities and less at others.",
     r"Brier.*": "{name}: the squared distance of the probability from what was the case (1 or 0), averaged; 0 is perfect, "
     "0.25 is what saying 50% always gets.",
     r"log loss.*": "{name}: punishes being sure and wrong; 0 is perfect, 0.69 is what saying 50% always gets.",
-    r"AUROC.*": "{name}: how often a query with an answer gets a higher probability of having one than a query without; "
-    "0.5 is a coin, 1 is perfect.",
+    r"AUROC.*": "{name}: how often a query with an answer gets a higher probability of having one than a query without "
+    "(of its first hit, where no such probability was fitted); 0.5 is a coin, 1 is perfect.",
 }
 _PREFERRED = ("nDCG@10", "R@10", "RR@10")
 _TEXT = 240  # characters of a passage that a reader sees

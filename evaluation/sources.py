@@ -39,6 +39,7 @@ class Returned:
     """What a service answered."""
 
     hits: tuple[Hit, ...]
+    answerable: float | None = None
 
 
 class Service:
@@ -84,7 +85,8 @@ class Service:
                     hit["lexical"],
                 )
                 for hit in said["hits"]
-            )
+            ),
+            said.get("answerable"),
         )
 
     def _about(self, collection: str | None) -> dict[str, Any]:

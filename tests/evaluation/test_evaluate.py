@@ -27,6 +27,7 @@ PASSAGES = [
 @dataclass
 class Answer:
     hits: list[Hit]
+    answerable: float | None = None
 
 
 class Words:
