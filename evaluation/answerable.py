@@ -4,7 +4,7 @@ probabilities set right on queries that the fit did not see.
 Every signal speaks for an answer, so no weight is below 0, and ridge keeps few judgements from being over-read: of
 STRENGTHS the one with the least cross-fitted log loss, then scale and bias of the cross-fitted logits (Platt, 1999),
 because ridge leaves them too timid. Folds take whole units. A search says "no answer" below the probability that nine of
-ten queries with an answer reach.
+ten queries with an answer reach, or a lower one that parts the two kinds better.
 """
 
 from __future__ import annotations
@@ -142,11 +142,17 @@ def fit(given: Queries) -> Answering:
 
 
 def _threshold(held_out: Floats, given: Queries) -> float:
-    """The highest probability below which at most MOST_REFUSED of the queries with an answer lie, as split conformal
-    counts them, by cross-fitted logits [q]; a half where that is less, or cannot be had."""
+    """The probability, a half or more, below which most more of the queries without an answer lie than of those with one
+    (Youden, 1950), by cross-fitted logits [q]; of the latter at most MOST_REFUSED, as split conformal counts them."""
     units = np.unique(given.units[given.answerable], return_inverse=True)[1].astype(np.int64)
     bound = conformal.coverage(held_out[given.answerable], units, MOST_REFUSED)
-    return 0.5 if bound.cutoff is None else max(0.5, probability(bound.cutoff))
+    most = 0.0 if bound.cutoff is None else max(0.0, bound.cutoff)
+    tried = np.unique(np.append(held_out[(held_out > 0) & (held_out <= most)], 0.0))
+    below = [
+        np.searchsorted(np.sort(held_out[kind]), tried) / kind.sum()
+        for kind in (given.answerable, ~given.answerable)
+    ]
+    return probability(float(tried[int((below[1] - below[0]).argmax())]))
 
 
 def logits(model: Answering, given: Queries) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -121,6 +123,22 @@ def test_the_fit_tells_apart_what_it_never_saw_and_says_how_sure_it_is() -> None
     assert said.mean() == pytest.approx(2 / 3, abs=0.06)
     # a proper score: better than the share alone, ln(3) - 2 / 3 ln(2) = 0.637
     assert -np.log(np.where(unseen.answerable, said, 1 - said)).mean() < 0.35
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0, 3.0, 10.0])
+def test_no_answer_costs_few_queries_that_have_one(noise: float) -> None:
+    """Where the two kinds lie apart the threshold stays low; where they do not, nine of ten with an answer reach it."""
+    given = signs(*made(600))
+    rng = np.random.default_rng(3)
+    mixed = replace(given, signals=given.signals + rng.normal(0, noise, given.signals.shape))
+    model = fit(mixed)
+    said = 1 / (1 + np.exp(-logits(model, mixed)))
+    refused = said < model.threshold
+    assert 0.5 <= model.threshold < 1
+    assert refused[given.answerable].mean() <= 0.11
+    assert refused[~given.answerable].mean() >= (said < 0.5)[~given.answerable].mean()
+    if noise == 0.0:
+        assert refused[given.answerable].mean() < 0.05
 
 
 def test_cross_fitted_logits_know_nothing_of_their_own_query() -> None:
