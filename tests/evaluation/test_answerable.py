@@ -135,7 +135,7 @@ def test_no_answer_costs_few_queries_that_have_one(noise: float) -> None:
     said = 1 / (1 + np.exp(-logits(model, mixed)))
     refused = said < model.threshold
     assert 0.5 <= model.threshold < 1
-    assert refused[given.answerable].mean() <= 0.11
+    assert refused[given.answerable].mean() <= 0.15  # chosen on logits that were cross-fitted
     assert refused[~given.answerable].mean() >= (said < 0.5)[~given.answerable].mean()
     if noise == 0.0:
         assert refused[given.answerable].mean() < 0.05
