@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +23,11 @@ import numpy.typing as npt
 from benchmarks.sets import JudgedSet, indexed, judged_sets
 from evaluation.answerable import Queries, cross_fit, fit, matches, queries, without
 from evaluation.answerable import logits as answering
-from evaluation.calibrate import sigmoid
+from evaluation.calibrate import calibrate
 from evaluation.candidates import Candidates, collect
 from evaluation.rejection import auroc, auroc_gain, auroc_interval
 from naru.bm25 import Counts, Statistics, count, document_vector, known_share, query_vector
-from naru.relevance import Scores
+from naru.relevance import MODES, Scores
 from search import Searcher
 
 Floats = npt.NDArray[np.float64]
@@ -117,6 +118,32 @@ def _top(candidates: Candidates, scores: Floats) -> Floats:
     return best
 
 
+def decisions(judged: JudgedSet, encoder: str | None, store: Path | None) -> Iterator[str]:
+    """What is refused as served, by mode: of the test part, and of short queries about other subjects."""
+    chosen, asked = judged.beir.split(judged.choose), judged.beir.split(judged.report)
+    strange = (Path(__file__).parent / "off_subject.txt").read_text("utf-8").splitlines()
+    with indexed(judged, encoder, store=store) as (searcher, _), TemporaryDirectory() as folder:
+        kept = Path(folder) / "relevance.json"
+        kept.write_text(calibrate(searcher, chosen).relevance.to_json(), "utf-8")
+        served = Searcher(searcher.collection, searcher.encoder, relevance=kept)
+        yield "| mode | below | queries with an answer, refused | without one, refused | off the subject, refused |"
+        yield "|---|---|---|---|---|"
+        for mode in MODES:
+            model = served.relevance.fit(mode).answering
+            assert model is not None
+            sure = {
+                text: served.search(text, mode=mode).answerable or 0.0
+                for text in [*asked.queries.values(), *strange]
+            }
+            kinds = [
+                [asked.queries[one] for one in asked.answerable],
+                [asked.queries[one] for one in asked.no_answer],
+            ]
+            for least in (0.5, model.threshold):
+                shares = [np.mean([sure[text] < least for text in texts]) for texts in (*kinds, strange)]
+                yield f"| {mode} | {least:.2f} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -149,18 +176,13 @@ def main() -> None:
                 continue
             gain = auroc_gain(ours, scores, report.answerable, draws=given.draws)
             print(row + f" {gain.difference:+.3f} | {gain.low:+.3f} to {gain.high:+.3f} | {gain.p:.4f} |")
-        refused = sigmoid(ours) < model.threshold
-        half = ours < 0
-        for name, said in ((f"below {model.threshold:.2f}, as served", refused), ("below 0.50", half)):
-            print(
-                f"| {judged.name} | says no answer {name}: {said[report.answerable].mean():.1%} of the queries with one, "
-                f"{said[~report.answerable].mean():.1%} of those without |"
-            )
-        calibrate = auroc(cross_fit(choose), choose.answerable)
+        crossed = auroc(cross_fit(choose), choose.answerable)
         print(
-            f"\n{judged.name}: cross-fitted on {judged.choose} {calibrate:.3f}; weights {model.to_json()}\n",
+            f"\n{judged.name}: cross-fitted on {judged.choose} {crossed:.3f}; weights {model.to_json()}\n",
             flush=True,
         )
+        if judged.name == "demo":
+            print("\n".join(decisions(judged, given.encoder, given.store)))
 
 
 if __name__ == "__main__":
