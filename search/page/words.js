@@ -38,7 +38,7 @@ const KO = {
   unansweredWhy: (answerable, level) =>
     level
       ? `‘${level}’에 드는 글이 없습니다.`
-      : `이 모음에 답이 있을 확률은 ${answerable}입니다.`,
+      : `이 모음에 답이 있을 확률은 ${answerable}로, 답이라 하기에는 모자랍니다.`,
   near: "비슷하지만 답이 아닐 수 있는 글",
   promise: (level, said, queries, least) => `${level}: ${said} (확률 ${least} 이상, 판정된 질문 ${number("ko", queries)}건으로 정함)`,
   promises: {
@@ -121,7 +121,7 @@ const EN = {
   unansweredWhy: (answerable, level) =>
     level
       ? `Nothing reaches the level “${level}”.`
-      : `The probability that this collection holds an answer is ${answerable}.`,
+      : `The probability that this collection holds an answer is ${answerable}, too little to call anything one.`,
   near: "Similar, but perhaps not an answer",
   promise: (level, said, queries, least) =>
     `${level}: ${said} (probability ${least} or more, from ${number("en", queries)} judged queries)`,
