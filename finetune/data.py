@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import random
 import re
-import string
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,7 +37,7 @@ from naru.errors import NaruError
 Ints = npt.NDArray[np.int32]
 CHUNK = 4096  # rows written at once
 LOOK = 100  # records that show which columns there are
-BLANK = f"{string.whitespace}\u00a0\u3000\u200b\u3164\ufeff"
+UNSEEN = "\u200b\u3164\ufeff"  # blank to people, not to str.strip
 SURROGATE = re.compile("[\ud800-\udfff]")
 TEXTS: dict[Shape, tuple[str, ...]] = {
     Shape.PAIRS: ("query", "document"),
@@ -206,7 +205,7 @@ def clean(value: Any) -> str:
         value = "\n".join(str(value[key]) for key in ("title", "text") if value.get(key))
     if value is None or isinstance(value, list | bytes) or value != value:
         return ""
-    text = unicodedata.normalize("NFC", str(value)).strip(BLANK)
+    text = unicodedata.normalize("NFC", str(value)).strip().strip(UNSEEN).strip()
     return "" if SURROGATE.search(text) else text
 
 

@@ -74,9 +74,7 @@ class Flow(TrainerCallback):
         self.stopped = ""
         self.owed = False
         self.saved = -1
-        self.early = (
-            False  # the save under way is for the clock alone: the unbroken run has none at this step
-        )
+        self.early = False  # the save under way is for the clock alone; the unbroken run has none here
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.owed, self.saved = False, -1  # a trainer that halves its batches begins again
