@@ -56,14 +56,15 @@ def locked(output: Path) -> Iterator[None]:
     """The output folder for one process alone. NaruError while another one trains there."""
     file = os.open(output / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise NaruError(
+                f"Another process trains in {output}. Wait for it, stop it, or give another --output."
+            ) from error
         if not (output / RECIPE).exists():
             shutil.rmtree(output / "start", ignore_errors=True)  # of a run that never began
         yield
-    except BlockingIOError as error:
-        raise NaruError(
-            f"Another process trains in {output}. Wait for it, stop it, or give another --output."
-        ) from error
     finally:
         os.close(file)
 

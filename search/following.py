@@ -23,6 +23,9 @@ from search.searcher import Searcher
 SECONDS = 2.0
 """Between two looks at the store."""
 
+AGAIN = 10.0
+"""Seconds after which what could not be opened is tried once more."""
+
 RETIRED = 60.0
 """Seconds that a replaced version stays open, for the requests that began on it."""
 
@@ -45,18 +48,19 @@ class Following:
         encoder: str | None = None,
         threads: int | None = None,
         every: float = SECONDS,
+        again: float = AGAIN,
     ) -> None:
         """`encoder` replaces the bundle that each collection names; `threads` are the cores one encoding may use."""
         self._store = store
         self._catalog = catalog
         self._encoder = encoder
         self._threads = threads
-        self._every = every
+        self._every, self._again = every, again
         self._encoders: dict[str, Encoder] = {}
         self._open: dict[str, _Open] = {}
         self._retired: list[tuple[float, Collection]] = []
-        self._refused: dict[str, Published] = {}
-        self._said = ""
+        self._refused: dict[str, tuple[Published, float]] = {}
+        self._said: set[str] = set()
         self._over = Event()
         self._thread = Thread(target=self._follow, name="naru-following", daemon=True)
 
@@ -84,12 +88,14 @@ class Following:
             changed = True
         for name, version in published.items():
             before = self._open.get(name)
-            if version in (before and before.published, self._refused.get(name)):
+            refused, since = self._refused.get(name, (None, 0.0))
+            waits = refused == version and monotonic() < since + self._again
+            if waits or (before is not None and before.published == version):
                 continue
             try:
                 now = self._opened(name, version, before)
             except NaruError as error:
-                self._refused[name] = version
+                self._refused[name] = (version, monotonic())  # another process may have it open for a moment
                 self._say(f"what was published of {name!r} is not served: {error}")
                 continue
             self._open[name] = now
@@ -118,7 +124,7 @@ class Following:
         while not self._over.wait(self._every):
             try:
                 self.look()
-            except NaruError as error:  # the server is away; the next look may find it
+            except (NaruError, OSError) as error:  # the server or the disk is away; the next look may find it
                 self._say(str(error))
 
     def _published(self) -> dict[str, Published]:
@@ -154,6 +160,6 @@ class Following:
 
     def _say(self, line: str) -> None:
         """Once, however often it is the same."""
-        if line != self._said:
-            self._said = line
+        if line not in self._said:
+            self._said.add(line)
             print(f"naru: {line}", file=sys.stderr, flush=True)

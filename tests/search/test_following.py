@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -134,6 +135,25 @@ def test_what_cannot_be_opened_is_told_once_and_the_version_before_stays(
         publish(store, bundle, THIRD)
         following.look()
         assert found(client) == ["card-3"]
+
+
+def test_what_another_process_has_open_for_a_moment_is_served_after_it(
+    bundle: Path, tmp_path: Path, serve: Serve
+) -> None:
+    store = open_store(str(tmp_path / "data"))
+    publish(store, bundle, FIRST)
+    catalog = Catalog()
+    with (
+        Following(store, catalog, every=1e6, again=0.0) as following,
+        serve(create_app(catalog, ServiceSettings())) as client,
+    ):
+        following.start()
+        publish(store, bundle, SECOND)
+        with contextlib.closing(store.open("help")):  # `naru search` right after `naru index`
+            following.look()
+            assert found(client) == ["card-1"]
+        following.look()
+        assert found(client) == ["card-2"]
 
 
 def wait_until(true: Callable[[], bool]) -> bool:
