@@ -25,7 +25,7 @@ from scipy.stats import spearmanr
 from tokenizers import Tokenizer
 
 from benchmarks.sets import JudgedSet, judged_sets
-from finetune import sts
+from evaluation.pairs import read_pairs
 from indexer.corpus import Corpus
 from naru.bundle import TOKENIZER
 from naru.documents import Passage
@@ -169,7 +169,8 @@ def speed(encoder: Encoder, bundle: Path, texts: Sequence[str]) -> float:
 
 def similarity(encoder: Encodes, path: Path) -> float:
     """Spearman correlation of cosines with the scores of a file of sentence pairs."""
-    pairs = sts.read(path)
+    pairs = read_pairs(path)
+    assert pairs.scores is not None, f"{path} has no scores"
     cosines = (encoder.queries(pairs.first) * encoder.queries(pairs.second)).sum(axis=1)
     return float(spearmanr(cosines, pairs.scores).statistic)
 

@@ -8,9 +8,7 @@ figures stand beside: of each fifth of the pairs with the threshold that the oth
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from evaluation.cutoffs import Best, best_accuracy, best_f1
 from evaluation.needed import needed
 from naru.errors import NaruError
+from naru.records import read_records
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
@@ -110,22 +109,19 @@ class PairFigures:
 
 
 def read_pairs(path: str | Path, *, positive: float | None = None) -> Pairs:
-    """Pairs of a .tsv or .csv with a header, .jsonl, .json (a list) or .parquet file; fields as named above.
+    """Pairs of a file that `naru.records` reads (JSON lines, JSON, CSV, TSV, Parquet); fields as named above.
 
     Labels are 0 and 1; with `positive`, pairs of at least that score are labelled 1. Of the nested `labels` of
-    KLUE-STS its members count as fields. NaruError names the file and the record that does not fit.
+    KLUE-STS its members count as fields. NaruError names the file and the line that does not fit.
     """
     path = Path(path)
     first: list[str] = []
     second: list[str] = []
     columns: dict[str, list[float]] = {}
     names: tuple[str, str] | None = None
-    for number, record in enumerate(_records(path), start=1):
-        where = f"{path}, record {number}"
-        if not isinstance(record, Mapping):
-            raise NaruError(f"{where}: got {str(record)[:80]!r}; expected an object.")
-        nested = record.get("labels")
-        fields = {**record, **(nested if isinstance(nested, Mapping) else {})}
+    for line, record in read_records(path):
+        where = f"{path}:{line}"
+        fields = {name.removeprefix("labels."): value for name, value in record.items()}
         names = names or next((pair for pair in SENTENCES if all(name in fields for name in pair)), None)
         if names is None:
             wanted = " or ".join(" and ".join(pair) for pair in SENTENCES)
@@ -245,35 +241,3 @@ def _number(where: str, name: str, value: object) -> float:
     if not np.isfinite(found):
         raise NaruError(f"{where}: {name!r} is {value!r}; expected a finite number.")
     return found
-
-
-def _records(path: Path) -> Iterator[Any]:
-    kind = path.suffix.lower()
-    if kind not in (".tsv", ".csv", ".jsonl", ".json", ".parquet"):
-        raise NaruError(
-            f"{path}: unknown kind of file {kind!r}; expected .tsv, .csv, .jsonl, .json or .parquet."
-        )
-    if not path.is_file():
-        raise NaruError(f"{path}: no such file.")
-    if kind == ".parquet":
-        import pyarrow.parquet
-
-        try:
-            for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
-                yield from batch.to_pylist()
-        except (pyarrow.ArrowException, OSError) as error:
-            raise NaruError(f"{path}: cannot be read as Parquet: {error}.") from error
-        return
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if kind == ".json":
-                yield from json.load(file)
-            elif kind == ".jsonl":
-                yield from (json.loads(line) for line in file if line.strip())
-            elif kind == ".csv":
-                yield from csv.DictReader(file)
-            else:
-                # KorSTS holds quotation marks that no one closed.
-                yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-    except (UnicodeDecodeError, ValueError, TypeError, csv.Error) as error:
-        raise NaruError(f"{path}: cannot be read as {kind[1:]} in UTF-8: {error}.") from error

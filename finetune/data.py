@@ -28,11 +28,12 @@ from datasets import Dataset
 
 from finetune.columns import Columns, recognised, shape_of
 from finetune.recipe import Source
-from finetune.records import Record, records, source_of
+from finetune.records import records, source_of
 from finetune.shapes import Shape
 from finetune.spool import opened, stored
 from finetune.values import Values
 from naru.errors import NaruError
+from naru.records import Record
 
 Ints = npt.NDArray[np.int32]
 CHUNK = 4096  # rows written at once

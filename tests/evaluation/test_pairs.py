@@ -25,6 +25,8 @@ from naru.__main__ import app
 from naru.encoder import Encoder
 from naru.errors import NaruError
 
+STS = Path(__file__).parents[3] / "shared" / "data" / "sts"
+
 
 class Table:
     """Encodes "0", "1", ... as the rows of a matrix, which need not be normalised."""
@@ -138,21 +140,29 @@ def test_korsts_klue_and_question_pairs_are_read(tmp_path: Path) -> None:
     assert found.scores.tolist() == [2.0, 0.0]
 
 
+HEADER = "sentence1,sentence2,score\n"
+ONE = '{"sentence1": "가", "sentence2": "나", "score": 1}'
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("pairs.xml", "<pairs/>", "unknown kind of file '.xml'"),
-        ("pairs.csv", "a,b\n1,2\n", "record 1: has the fields a, b; expected sentence1 and sentence2"),
-        (
-            "pairs.csv",
-            "sentence1,sentence2,score\n가,나,much\n",
-            "record 1: 'score' is 'much'; expected a number",
-        ),
-        ("pairs.csv", "sentence1,sentence2,score\n가,,1\n", "record 1: 'sentence2' is ''; expected text"),
+        ("pairs.xml", "<pairs/>", r"pairs\.xml: cannot tell how to read it by its name; expected \.jsonl"),
+        ("pairs.csv", "a,b\n1,2\n", r"pairs\.csv:2: has the fields a, b; expected sentence1 and sentence2"),
+        ("pairs.csv", f"{HEADER}가,나,1\n다,라,much\n", r"csv:3: 'score' is 'much'; expected a number"),
+        ("pairs.csv", f"{HEADER}가,나,nan\n", r"csv:2: 'score' is 'nan'; expected a finite number"),
+        ("pairs.csv", f"{HEADER}가,,1\n", r"csv:2: 'sentence2' is ''; expected text"),
+        ("pairs.csv", f'{HEADER}"가,나,1\n', r"csv:2: not CSV: unexpected end of data"),
         ("pairs.csv", "sentence1,sentence2\n가,나\n", "every pair needs one of the fields score"),
-        ("pairs.csv", "sentence1,sentence2,score\n", "no pairs"),
-        ("pairs.json", "[1", "cannot be read as json"),
-        ("pairs.jsonl", "[1]\n", "record 1: got '\\[1\\]'; expected an object"),
+        ("pairs.csv", HEADER, "no pairs"),
+        ("pairs.tsv", "sentence1\tsentence2\tscore\n가\t나\n", r"tsv:2: 2 cells, but the header has 3"),
+        ("pairs.json", f"[{ONE},\n{ONE[:-1]}]", r"json:2: not JSON"),
+        (
+            "pairs.json",
+            f"[{ONE},\n{ONE.replace(' 1', ' null')}]",
+            r"json:2: 'score' is None; expected a number",
+        ),
+        ("pairs.jsonl", f"{ONE}\n[1]\n", r"jsonl:2: got '\[1\]', expected an object"),
     ],
 )
 def test_a_file_that_does_not_fit_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -160,6 +170,22 @@ def test_a_file_that_does_not_fit_is_named(tmp_path: Path, name: str, text: str,
     path.write_text(text)
     with pytest.raises(NaruError, match=message):
         read_pairs(path)
+
+
+@pytest.mark.skipif(not STS.is_dir(), reason="needs the Korean STS files in ../shared/data/sts")
+@pytest.mark.parametrize(
+    ("name", "count", "first"),
+    [
+        ("korsts-dev.tsv", 1500, 5.0),
+        ("korsts-test.tsv", 1379, 2.5),
+        ("klue-sts-v1.1_dev.json", 519, 4.857142857142857),
+    ],
+)
+def test_the_real_files_are_read_whole(name: str, count: int, first: float) -> None:
+    pairs = read_pairs(STS / name)
+    assert pairs.scores is not None
+    assert (len(pairs.first), len(pairs.second), len(pairs.scores)) == (count, count, count)
+    assert pairs.scores[0] == first
 
 
 def test_a_real_encoder_puts_a_sentence_nearest_to_itself(tiny_bundle: Path) -> None:
