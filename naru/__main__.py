@@ -80,7 +80,9 @@ def _front_door(
 def index(
     corpus: Annotated[
         str,
-        typer.Argument(help="JSONL, CSV, TSV or Parquet, a folder of texts, a BEIR folder, or hf://NAME."),
+        typer.Argument(
+            help="JSONL, JSON, CSV, TSV or Parquet, a folder of texts, a BEIR folder, or hf://NAME."
+        ),
     ],
     collection: Annotated[str, typer.Option("--collection", help="What to call it.")],
     store: StoreOption = None,

@@ -48,8 +48,16 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def _json(path: Path) -> Iterator[tuple[int, Record]]:
-    """An array of objects, of which each knows its line; or one object that holds one such array ("data")."""
     text = "".join(line for _, line in numbered(path))
+    for number, value in array(text, path):
+        yield number, _object(value, path, number)
+
+
+def array(text: str, path: Path) -> Iterator[tuple[int, Any]]:
+    """(line, value) of each value of a JSON text: an array, or one object that holds one array of objects ("data").
+
+    NaruError, naming file and line, for what is neither.
+    """
     at, decoder, number, counted = _array(text, path), json.JSONDecoder(), 1, 0
     while True:
         at = _skip(text, at, " \t\r\n,")
@@ -63,7 +71,7 @@ def _json(path: Path) -> Iterator[tuple[int, Record]]:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             raise NaruError(f"{path}:{number}: not JSON: {error}.") from error
-        yield number, _object(value, path, number)
+        yield number, value
     rest = _skip(text, at + 1)
     if text.lstrip().startswith("[") and rest < len(text):
         line = text.count("\n", 0, rest) + 1

@@ -13,7 +13,7 @@ from typing import IO, Protocol
 
 from indexer.corpus.folder import TextFolder
 from indexer.corpus.hub import HubDataset, is_dataset
-from indexer.corpus.jsonl import JsonLines
+from indexer.corpus.jsonl import JsonArray, JsonLines
 from indexer.corpus.naming import Naming
 from indexer.corpus.parquet import ParquetFile
 from indexer.corpus.record import Bad, Row, document
@@ -24,6 +24,7 @@ from naru.errors import NaruError
 __all__ = ["Corpus", "Naming"]
 
 _JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+_JSON = (".json", ".json.gz")
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _PARQUET = (".parquet",)
 _BEIR = ("corpus.jsonl", "corpus.jsonl.gz")
@@ -44,10 +45,10 @@ class Reader(Protocol):
 class Corpus:
     """The documents at a location, streamed anew by each iteration.
 
-    A location is a file (JSON lines, CSV or TSV, each also gzipped, or Parquet), a BEIR folder (its
+    A location is a file (JSON lines, a JSON array, CSV or TSV, each also gzipped, or Parquet), a BEIR folder (its
     `corpus.jsonl`), a folder of Markdown and text files, a Hugging Face dataset saved in a folder, or
     `hf://OWNER/NAME[:SPLIT]`. A record has an `id` (or BEIR's `_id`), a `text`, perhaps a `title`, or what
-    `naming` calls them; its other fields become metadata. `encoding` is that of JSON lines, tables and text files.
+    `naming` calls them; its other fields become metadata. `encoding` is that of JSON, tables and text files.
 
     The first bad record ends the iteration with a NaruError `file:line: what was got; what was expected`.
     With `rejects` it is written to that file instead, as a JSON line {file, line, reason, raw}, and the
@@ -154,15 +155,16 @@ def _reader(location: str, encoding: str, naming: Naming) -> Reader:
     name = path.name.lower()
     if name.endswith(_JSON_LINES):
         return JsonLines(path, encoding)
+    if name.endswith(_JSON):
+        return JsonArray(path, encoding)
     if name.endswith(_TABLES):
         return Table(path, encoding, naming)
     if name.endswith(_PARQUET):
         return ParquetFile(path, naming)
     raise NaruError(
         f"{path}: unknown kind of corpus {''.join(path.suffixes) or '(no extension)'!r}; expected a file "
-        f"{', '.join(_JSON_LINES + _TABLES + _PARQUET)}, a folder of .md and .txt files, a BEIR folder, or "
+        f"{', '.join(_JSON_LINES + _JSON + _TABLES + _PARQUET)}, a folder of .md and .txt files, a BEIR folder, or "
         "hf://OWNER/NAME."
-        + (" A JSON array becomes JSON lines with `jq -c '.[]'`." if name.endswith(".json") else "")
     )
 
 

@@ -1,4 +1,4 @@
-"""JSON lines: one object a line, blank lines between them allowed."""
+"""JSON lines, one object a line and blank lines between them allowed; or one JSON array of objects."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from indexer.corpus.lines import Lines
 from indexer.corpus.record import Bad, Row
+from naru.errors import NaruError
+from naru.records import array
 
 _EXPECTED = 'expected one object a line, such as {"id": "1", "text": "…"}'
 _SHOWN = 80
@@ -47,8 +49,37 @@ class JsonLines:
                 return Row(self._file, self._lines.number, value, line)
             reason = f"got {line[:_SHOWN]!r}; {_EXPECTED}."
         if line.startswith("["):
-            reason += " A JSON array becomes JSON lines with `jq -c '.[]'`."
+            reason += " Is it a JSON array? Then call the file .json."
         return Bad(self._file, self._lines.number, reason, line)
+
+
+class JsonArray:
+    """The objects of one array, each by the line it begins on; the file is read whole."""
+
+    def __init__(self, path: Path, encoding: str) -> None:
+        self._lines = Lines(path, encoding)
+        self._path = path
+
+    @property
+    def size(self) -> int:
+        return self._lines.size
+
+    @property
+    def position(self) -> int:
+        return self._lines.position
+
+    def __iter__(self) -> Iterator[Row | Bad]:
+        read = []
+        for line in self._lines:
+            if self._lines.undecodable is not None:
+                raise NaruError(f"{self._path}:{self._lines.number}: {self._lines.undecodable}")
+            read.append(line)
+        for number, value in array("".join(read), self._path):
+            if isinstance(value, dict):
+                yield Row(str(self._path), number, value, value)
+            else:
+                reason = f"got {str(value)[:_SHOWN]!r}, expected an object with named fields."
+                yield Bad(str(self._path), number, reason, value)
 
 
 def _not_json(constant: str) -> float:

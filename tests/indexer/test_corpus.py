@@ -424,6 +424,46 @@ class TestHuggingFace:
         assert complaint("hf://") == "hf://: names no dataset; expected hf://OWNER/NAME[:SPLIT]."
 
 
+class TestJsonArray:
+    ROWS = (
+        '{"id": 1, "text": "첫째", "metadata": {"분류": "카드"}}',
+        '{"id": "둘", "text": "둘째", "title": "제목"}',
+    )
+
+    @pytest.mark.parametrize("around", ["[\n{},\n{}\n]", '{{"version": "1.0",\n"data": [{},\n{}]}}'])
+    def test_array(self, tmp_path: Path, around: str) -> None:
+        first, second = Corpus(write(tmp_path / "a.json", around.format(*self.ROWS)))
+        assert (first.id, first.text, first.metadata) == ("1", "첫째", {"분류": "카드"})
+        assert (second.id, second.text, second.title) == ("둘", "둘째", "제목")
+
+    def test_encoding_and_gzip(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.json.gz", gzip.compress(f"[{','.join(self.ROWS)}]".encode("cp949")))
+        assert [one.text for one in Corpus(path, encoding="cp949")] == ["첫째", "둘째"]
+        assert "json.gz:1: " in complaint(path)
+        assert "it looks like CP949" in complaint(path)
+
+    def test_bad_records_are_skipped_by_line(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.json", f"[{self.ROWS[0]},\n7,\n{{}},\n{self.ROWS[1]}]")
+        assert complaint(path).startswith(f"{path}:2: got '7', expected an object")
+        corpus = Corpus(path, rejects=tmp_path / "rejects.jsonl")
+        assert ([one.id for one in corpus], corpus.rejected) == (["1", "둘"], 2)
+        rejects = (tmp_path / "rejects.jsonl").read_text("utf-8").splitlines()
+        assert [json.loads(line)["line"] for line in rejects] == [2, 3]
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("[{},\n{]", "a.json:2: not JSON"),
+            ("[{}", "a.json:1: the array does not end"),
+            ("[]\n[]", "a.json:2: there is more behind the array"),
+            ('{"a": 1}', "a.json: expected one array of objects"),
+            ("[]", "no records"),
+        ],
+    )
+    def test_what_is_no_array_of_objects(self, tmp_path: Path, content: str, message: str) -> None:
+        assert message in complaint(write(tmp_path / "a.json", content), rejects=tmp_path / "rejects.jsonl")
+
+
 class TestLocation:
     @pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
     @pytest.mark.parametrize("content", ["", "\n \n"])
@@ -447,9 +487,8 @@ class TestLocation:
         assert complaint(tmp_path / "no.jsonl") == f"{tmp_path / 'no.jsonl'}: no such file or folder."
 
     def test_unknown_extension(self, tmp_path: Path) -> None:
-        message = complaint(write(tmp_path / "a.json", "[]"))
-        assert "unknown kind of corpus '.json'; expected a file .jsonl, .ndjson" in message
-        assert "jq -c" in message
+        message = complaint(write(tmp_path / "a.xlsx", "[]"))
+        assert "unknown kind of corpus '.xlsx'; expected a file .jsonl, .ndjson" in message
 
     def test_nothing_to_read(self, tmp_path: Path) -> None:
         assert "nothing to read; expected .md, .markdown, .txt files" in complaint(tmp_path)
