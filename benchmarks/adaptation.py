@@ -34,9 +34,10 @@ from sentence_transformers import SentenceTransformer
 from benchmarks.sets import JudgedSet, judged_sets
 from evaluation.compare import Difference, compare
 from evaluation.measures import Measured, measure
-from evaluation.sources import Encodes, SentenceModel, exact_run
+from evaluation.sources import Encodes, exact_run
 from finetune.arguments import on_cpu
 from finetune.data import read
+from finetune.encoding import SentenceEncoder
 from finetune.material import base_digests, digests
 from finetune.negatives import Limits, Mining, Models, Pair, mine
 from finetune.precision import run_in_bf16
@@ -135,12 +136,12 @@ class Remembering:
         return np.stack([self.seen[f"{kind} {text}"] for text in texts])
 
 
-def opened(folder: Path) -> SentenceModel:
+def opened(folder: Path) -> SentenceEncoder:
     """The model as searching reads it; on a CPU in bf16, which moves its vectors by a cosine of some 2e-5."""
     model = SentenceTransformer(str(folder))
     if on_cpu():
         run_in_bf16(model)
-    return SentenceModel(model)
+    return SentenceEncoder(model)
 
 
 def ranked(folder: Path, judged: JudgedSet) -> Measured:

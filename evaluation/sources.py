@@ -139,27 +139,11 @@ class Service:
 
 
 class Encodes(Protocol):
-    """A bundle's encoder, or a sentence-transformers model as `SentenceModel` wraps it: L2-normalised vectors."""
+    """A bundle's encoder, or a sentence-transformers model as `finetune.encoding` wraps it: L2-normalised vectors."""
 
     def queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]: ...
 
     def passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]: ...
-
-
-class SentenceModel:
-    """A loaded SentenceTransformer, with its own prompts for queries and documents."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        return self._vectors(self._model.encode_query(list(texts), normalize_embeddings=True))
-
-    def passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        return self._vectors(self._model.encode_document(list(texts), normalize_embeddings=True))
-
-    def _vectors(self, vectors: Any) -> npt.NDArray[np.float32]:
-        return np.asarray(vectors, np.float32)
 
 
 def exact_run(

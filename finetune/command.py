@@ -224,7 +224,8 @@ def mine(
 ) -> None:
     """Find hard negatives for pairs: passages that look like the answer and are none."""
     _training()
-    from finetune.mining.opening import cross_encoder, encoder_of, pairs_of
+    from finetune.encoding import encoder_of
+    from finetune.mining.opening import cross_encoder, pairs_of
     from finetune.negatives import Limits, Mining, Models
     from finetune.negatives import mine as find
     from naru.text import AnalyzerSettings

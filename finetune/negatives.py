@@ -28,7 +28,8 @@ from typing import IO
 
 import numpy as np
 
-from finetune.mining.dense import Dense, Encoder
+from finetune.encoding import Encoder
+from finetune.mining.dense import Dense
 from finetune.mining.lexical import Lexical, Spool
 from finetune.mining.pairs import Pair, Pairs
 from finetune.mining.passages import Passages

@@ -527,28 +527,21 @@ def _serve(
 
 
 def _encoder(name: str) -> Encodes:
-    """An encoder bundle where there is one, else a sentence-transformers model, by folder or name."""
+    """An encoder bundle where there is one, else a model as training opens it: by preset, folder or name."""
     from naru.bundle import DESCRIPTION
     from naru.encoder import DEFAULT_ENCODER, open_encoder
 
+    threads = settings.load().encoder.threads
     if name == DEFAULT_ENCODER or (Path(name) / DESCRIPTION).is_file():
-        return open_encoder(name, threads=settings.load().encoder.threads)
+        return open_encoder(name, threads=threads)
     try:
-        from sentence_transformers import SentenceTransformer
+        from finetune.encoding import encoder_of
     except ImportError as error:
         raise NaruError(
             f"{name} is no encoder bundle; a sentence-transformers model needs: "
             'pip install ".[finetune]" in the folder of naru, or make setup.'
         ) from error
-    from evaluation.sources import SentenceModel
-    from finetune.model import LOADING_FAILS
-
-    try:
-        return SentenceModel(SentenceTransformer(name, device="cpu"))
-    except LOADING_FAILS as error:
-        raise NaruError(
-            f"{name}: neither an encoder bundle nor a model that can be loaded: {error}"
-        ) from error
+    return encoder_of(name, threads)
 
 
 @contextmanager

@@ -37,6 +37,15 @@ class _Open:
     searcher: Searcher
 
 
+@dataclass(frozen=True)
+class _Refused:
+    """What could not be opened, when (seconds of `monotonic`), and why."""
+
+    published: Published
+    since: float
+    reason: str
+
+
 class Following:
     """Keeps a catalog as its store is, from `start` to the end of the `with` block."""
 
@@ -59,8 +68,8 @@ class Following:
         self._encoders: dict[str, Encoder] = {}
         self._open: dict[str, _Open] = {}
         self._retired: list[tuple[float, Collection]] = []
-        self._refused: dict[str, tuple[Published, float]] = {}
-        self._said: set[str] = set()
+        self._refused: dict[str, _Refused] = {}
+        self._trouble = ""
         self._over = Event()
         self._thread = Thread(target=self._follow, name="naru-following", daemon=True)
 
@@ -84,24 +93,30 @@ class Following:
         changed = False
         for name in [name for name in self._open if name not in published]:
             self._retire(self._open.pop(name).collection)
-            self._say(f"{name!r} was withdrawn and is served no more")
+            _say(f"{name!r} was withdrawn and is served no more")
             changed = True
         for name, version in published.items():
             before = self._open.get(name)
-            refused, since = self._refused.get(name, (None, 0.0))
-            waits = refused == version and monotonic() < since + self._again
-            if waits or (before is not None and before.published == version):
+            refused = self._refused.get(name)
+            if refused is not None and refused.published != version:
+                refused = None
+            if refused is not None and monotonic() < refused.since + self._again:
+                continue
+            if before is not None and before.published == version:
                 continue
             try:
                 now = self._opened(name, version, before)
-            except NaruError as error:
-                self._refused[name] = (version, monotonic())  # another process may have it open for a moment
-                self._say(f"what was published of {name!r} is not served: {error}")
+            except Exception as error:  # whatever is wrong with one collection, the others are served on
+                # It is tried again: another process may have it open for a moment.
+                self._refused[name] = _Refused(version, monotonic(), str(error))
+                if refused is None or refused.reason != str(error):
+                    _say(f"what was published of {name!r} is not served: {error}")
                 continue
+            self._refused.pop(name, None)
             self._open[name] = now
             if before is not None and before.collection is not now.collection:
                 self._retire(before.collection)
-            self._say(f"{name!r} is served as it was published now ({version.version})")
+            _say(f"{name!r} is served as it was published now ({version.version})")
             changed = True
         if changed:
             self._offer()
@@ -124,8 +139,12 @@ class Following:
         while not self._over.wait(self._every):
             try:
                 self.look()
-            except (NaruError, OSError) as error:  # the server or the disk is away; the next look may find it
-                self._say(str(error))
+            except Exception as error:  # the server or the disk is away; the next look may find it
+                if (said := str(error) or repr(error)) != self._trouble:
+                    _say(said)
+                self._trouble = said
+            else:
+                self._trouble = ""
 
     def _published(self) -> dict[str, Published]:
         found = {name: self._store.published(name) for name in self._store.names()}
@@ -158,8 +177,6 @@ class Following:
                 self._retired.remove((since, collection))
                 collection.close()
 
-    def _say(self, line: str) -> None:
-        """Once, however often it is the same."""
-        if line not in self._said:
-            self._said.add(line)
-            print(f"naru: {line}", file=sys.stderr, flush=True)
+
+def _say(line: str) -> None:
+    print(f"naru: {line}", file=sys.stderr, flush=True)

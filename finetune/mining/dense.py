@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
+from finetune.encoding import Encoder
 from finetune.mining.passages import Texts
 from finetune.mining.ranking import Best, Places, Progress, Scores
 from naru.errors import NaruError
@@ -15,13 +15,6 @@ from naru.text import normalize
 
 _TEXTS = 1024  # texts encoded in one call
 _ROWS, _COLUMNS = 64, 1 << 15  # queries x passages whose cosines are in memory at once: 8 MB
-
-
-class Encoder(Protocol):
-    """What mining needs of an encoder: float32 [n, dimension], L2-normalised."""
-
-    def queries(self, texts: Sequence[str]) -> Scores: ...
-    def passages(self, texts: Sequence[str]) -> Scores: ...
 
 
 class Dense:

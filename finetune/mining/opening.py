@@ -1,4 +1,4 @@
-"""What a user names for mining, opened: pairs, an encoder, a cross-encoder."""
+"""What a user names for mining, opened: pairs, a cross-encoder."""
 
 from __future__ import annotations
 
@@ -6,19 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sentence_transformers import CrossEncoder, SentenceTransformer
+from sentence_transformers import CrossEncoder
 
 from finetune.data import read
-from finetune.mining.dense import Encoder
 from finetune.mining.pairs import Pair
 from finetune.mining.picking import Check
-from finetune.mining.ranking import Scores
-from finetune.model import LOADING_FAILS, open_model
-from finetune.recipe import Model, Source
+from finetune.model import LOADING_FAILS
+from finetune.recipe import Source
 from finetune.shapes import Shape
-from naru.bundle import DESCRIPTION
-from naru.encoder import DEFAULT_ENCODER, open_encoder
 from naru.errors import NaruError
 
 
@@ -36,13 +31,6 @@ def pairs_of(location: str, split: str | None) -> Iterator[Pair]:
     return (Pair(row["query"], row["document"]) for row in table)
 
 
-def encoder_of(location: str) -> Encoder:
-    """A bundle as `naru export` writes it, the bundled naru-mini, or any model that training starts from."""
-    if location == DEFAULT_ENCODER or (Path(location) / DESCRIPTION).is_file():
-        return open_encoder(location)
-    return _Opened(open_model(Model(base=location), Path(), seed=0))
-
-
 def cross_encoder(location: str) -> Check:
     """A cross-encoder of sentence-transformers by folder or name: a score a pair, in 0..1 where it has one class."""
     try:
@@ -55,20 +43,3 @@ def cross_encoder(location: str) -> Check:
         return [float(score) for score in found]
 
     return scores
-
-
-class _Opened:
-    """A model as mining wants an encoder: float32 [n, dimension], L2-normalised, with its prompts."""
-
-    def __init__(self, model: SentenceTransformer) -> None:
-        self._model = model
-
-    def queries(self, texts: Sequence[str]) -> Scores:
-        return self._vectors(self._model.encode_query, texts)
-
-    def passages(self, texts: Sequence[str]) -> Scores:
-        return self._vectors(self._model.encode_document, texts)
-
-    def _vectors(self, encode: Any, texts: Sequence[str]) -> Scores:
-        vectors: Scores = encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(vectors, np.float32)

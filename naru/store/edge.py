@@ -36,6 +36,7 @@ from naru.store.versions import Lease, Versions
 
 FORMAT = 1
 _WRITE_FIX = "See that the disk has room; the version before stays published."
+_AGAIN = "Build it again with `naru index`."
 _PAGE = 512
 _INDEXES = {"numbers": edge.PayloadSchemaType.Float, "moments": edge.PayloadSchemaType.Datetime}
 
@@ -131,11 +132,13 @@ class EdgeCollection:
         self.name = name
         self._versions = versions
         self._lease = lease
-        header = json.loads((lease.folder / "manifest.json").read_text("utf-8"))
-        statistics = Statistics.from_bytes((lease.folder / "statistics.npz").read_bytes())
-        self.manifest = Manifest(header["facts"], statistics)
-        self.dimension = int(header["dimension"])
+        self.manifest, self.dimension, count = _manifest(lease.folder)
         self._shard = _load(lease.folder / "shard")
+        if (stored := self._shard.info().points_count) != count:
+            self._shard.close()
+            raise NaruError(
+                f"{lease.folder} is damaged: it holds {stored:,} passages, its manifest names {count:,}. {_AGAIN}"
+            )
 
     def search(self, request: Request) -> list[Scored]:
         asked = ranking.channels(request, self.dimension)
@@ -277,8 +280,21 @@ class EdgeBuild:
             )
 
 
+def _manifest(folder: Path) -> tuple[Manifest, int, int]:
+    """The manifest, the dimension and the number of passages of a version."""
+    path = folder / "manifest.json"
+    with _plain_errors(path, "read", _AGAIN):
+        header = json.loads(path.read_text("utf-8"))
+        if header["format"] != FORMAT:
+            raise ValueError(f"its format is {header['format']!r}, this version of naru reads {FORMAT}")
+        facts, dimension, count = dict(header["facts"]), int(header["dimension"]), int(header["count"])
+    path = folder / "statistics.npz"
+    with _plain_errors(path, "read", _AGAIN):
+        return Manifest(facts, Statistics.from_bytes(path.read_bytes())), dimension, count
+
+
 def _load(path: Path) -> edge.EdgeShard:
-    with _plain_errors(path, "opened", "Build it again with `naru index`."):
+    with _plain_errors(path, "opened", _AGAIN):
         return edge.EdgeShard.load(str(path))
 
 

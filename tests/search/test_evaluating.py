@@ -18,7 +18,8 @@ from evaluation.evaluate import evaluate
 from evaluation.findings import Findings
 from evaluation.results import read_measured
 from evaluation.runs import read_run
-from evaluation.sources import Encodes, SentenceModel, Service, exact_run
+from evaluation.sources import Encodes, Service, exact_run
+from finetune.encoding import SentenceEncoder
 from naru.cutoffs import Cutoff
 from naru.documents import Document
 from naru.encoder import Encoder
@@ -125,7 +126,7 @@ def test_a_sentence_transformers_model_is_an_encoder(make_model: Any, beir: Path
     model = SentenceTransformer(
         str(make_model()), device="cpu", prompts={"query": "질문: ", "document": "문서: "}
     )
-    encoder = SentenceModel(model)
+    encoder = SentenceEncoder(model)
     wanted = asked(beir, dense=["some/tiny"], measures=("nDCG@10", "Success@1"))
     evaluation = found(wanted, None, encoder)[0].evaluation
     assert list(evaluation.measured) == ["tiny"]

@@ -137,6 +137,32 @@ def test_what_cannot_be_opened_is_told_once_and_the_version_before_stays(
         assert found(client) == ["card-3"]
 
 
+def test_whatever_goes_wrong_it_goes_on_looking(
+    store: Store,
+    bundle: Path,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    publish(store, bundle, FIRST)
+    catalog = Catalog()
+
+    def away() -> list[str]:
+        raise ValueError("the store is out of its mind")  # not even a NaruError
+
+    with (
+        Following(store, catalog, every=0.01) as following,
+        serve(create_app(catalog, ServiceSettings())) as client,
+    ):
+        following.start()
+        for document in (SECOND, THIRD):  # told each time that it happens, not only the first
+            with monkeypatch.context() as patched:
+                patched.setattr(store, "names", away)
+                assert wait_until(lambda: "out of its mind" in capsys.readouterr().err)
+            publish(store, bundle, document)
+            assert wait_until(lambda one=document: found(client) == [one.id])
+
+
 def test_what_another_process_has_open_for_a_moment_is_served_after_it(
     bundle: Path, tmp_path: Path, serve: Serve
 ) -> None:

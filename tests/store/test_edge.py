@@ -217,6 +217,18 @@ def test_a_damaged_version_says_what_to_do(
     config.write_text("{")
     with pytest.raises(NaruError, match=r"cannot be opened: .*naru index"):
         store.open("demo")
+    for name, content, said in (
+        ("manifest.json", b"{", "manifest.json cannot be read"),
+        ("manifest.json", b'{"format": 99}', "its format is 99"),
+        ("manifest.json", b'{"format": 1}', "manifest.json cannot be read: 'facts'"),
+        ("statistics.npz", b"PK", "statistics.npz cannot be read"),
+    ):
+        path = folder / "demo" / version / name
+        whole = path.read_bytes()
+        path.write_bytes(content)
+        with pytest.raises(NaruError, match=rf"{said}.*naru index"):
+            store.open("demo")
+        path.write_bytes(whole)
     (folder / "demo" / version).rename(folder / "elsewhere")
     with pytest.raises(NaruError, match=r"which is not there.*naru index"):
         store.open("demo")
