@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from evaluation.beir import Beir
 from indexer.build import Plan, Summary, index
 from indexer.corpus import Corpus
+from naru.beir import Beir
 from naru.encoder import open_encoder
 from naru.store import open_store
 from naru.text import AnalyzerSettings

@@ -20,7 +20,6 @@ from rich.table import Table
 
 from evaluation import answerable as answering
 from evaluation import fit as fitting
-from evaluation.beir import Split
 from evaluation.candidates import Candidates, Floats, collect, of_mode
 from evaluation.cutoffs import Offered, levels
 from evaluation.directions import Directions
@@ -29,6 +28,7 @@ from evaluation.fit import KINDS, SHOWN, Kind, fit_map, folds
 from evaluation.needed import needed
 from evaluation.reliability import losses, reliability
 from naru.answering import Answering
+from naru.beir import Split
 from naru.errors import NaruError
 from naru.maps import Map
 from naru.relevance import Basis, Fit, Relevance, Scores

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.beir import Split
+from naru.beir import Split
 from naru.documents import Passage
 from naru.errors import NaruError
 from naru.filters import Filter

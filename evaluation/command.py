@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from evaluation.beir import Beir, write_qrels
 from evaluation.calibrate import judgements_hash
 from evaluation.evaluate import Evaluation, Searched, Searches, assess, search_all
 from evaluation.facts import report_facts
@@ -22,6 +21,7 @@ from evaluation.runs import Run, read_run, unanswered, write_run
 from evaluation.slices import groups_by, parts
 from evaluation.sources import Described, Encodes, Service, exact_run
 from naru import __version__
+from naru.beir import Beir, write_qrels
 from naru.cutoffs import Cutoff
 from naru.documents import Document, Passage
 from naru.errors import NaruError

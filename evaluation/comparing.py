@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.beir import Split, read_qrels, read_queries
 from evaluation.compare import Comparison, allowances, compare
 from evaluation.measures import MEASURES, measure_names
 from evaluation.results import read_measured
 from evaluation.slices import groups_by
+from naru.beir import Split, read_qrels, read_queries
 from naru.errors import NaruError
 
 

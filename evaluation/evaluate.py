@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from evaluation.beir import Beir, Qrels, Split
 from evaluation.measures import DEEPEST, MEASURES, Measured, deepest, measure
 from evaluation.runs import Ranking, Run
+from naru.beir import Beir, Qrels, Split
 from naru.documents import Hit, Passage
 from naru.errors import NaruError
 

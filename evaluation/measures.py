@@ -10,9 +10,9 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.beir import Qrels
 from evaluation.needed import needed
 from evaluation.runs import Run
+from naru.beir import Qrels
 from naru.errors import NaruError
 
 MEASURES = ("nDCG@10", "RR@10", "AP", "R@1", "R@3", "R@5", "R@10", "R@100")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.beir import Split
 from evaluation.figures import Estimate
 from evaluation.intervals import DRAWS, LEVEL, SEED, chunks, drawn
 from evaluation.runs import Run
+from naru.beir import Split
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evaluation.beir import Qrels
 from evaluation.evaluate import Evaluation
-from evaluation.lines import lines
 from evaluation.measures import MEASURES, Measured, measure
 from evaluation.runs import read_run, unanswered
 from naru import terminal
+from naru.beir import Qrels
 from naru.errors import NaruError
+from naru.lines import placed
 
 
 def results(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
@@ -99,7 +99,7 @@ def _finite(value: Any) -> bool:
 
 def _read_results(path: Path, system: str, names: Sequence[str] | None) -> Read:
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for where, line in lines(path):
+    for where, line in placed(path):
         try:
             row = json.loads(line)
         except ValueError as error:

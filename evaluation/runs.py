@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.lines import column, columns, lines
 from naru.errors import NaruError
+from naru.lines import column, columns, placed
 
 Ranking = Sequence[tuple[str, float]]
 """Document ids with their scores, best first."""
@@ -54,7 +54,7 @@ def read_run(path: Path) -> Run:
     if path.suffix == ".json":
         return _read_json(path)
     found: dict[str, dict[str, tuple[float, int]]] = {}
-    for where, line in lines(path):
+    for where, line in placed(path):
         cells = columns(line, 6)
         if cells is None:
             raise NaruError(
@@ -98,7 +98,7 @@ def _ranked(found: Iterable[tuple[str, float]]) -> Ranking:
 def _read_json(path: Path) -> Run:
     wanted = "expected an object {query: {document: score}} that is not empty"
     try:
-        said = json.loads("\n".join(line for _, line in lines(path)))
+        said = json.loads("\n".join(line for _, line in placed(path)))
     except ValueError as error:
         raise NaruError(f"{path}: not JSON: {error}; {wanted}.") from error
     if not isinstance(said, dict) or not said or not all(isinstance(found, dict) for found in said.values()):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from evaluation.beir import Split
 from evaluation.figures import Estimate
 from evaluation.intervals import estimates
 from evaluation.measures import Measured
+from naru.beir import Split
 from naru.errors import NaruError
 
 NONE = "(none)"

@@ -10,7 +10,7 @@ import numpy as np
 
 from finetune.data import Rows, clean, read, same
 from finetune.recipe import Evaluation, Source
-from finetune.records import judgements, records, source_of, texts
+from finetune.records import qrels_of, records, source_of
 from finetune.shapes import (
     Candidates,
     Data,
@@ -25,6 +25,7 @@ from finetune.shapes import (
     TeacherVectors,
     Triplets,
 )
+from naru import beir
 from naru.errors import NaruError
 from naru.lines import numbered
 
@@ -189,7 +190,7 @@ def held_from(rows: Rows) -> Held | None:
 def _retrieval(evaluation: Evaluation, folder: Path) -> Retrieval:
     """At most `queries` of a split, spread evenly, over their relevant passages and the first others up to `passages`."""
     judged: dict[str, dict[str, int]] = {}
-    for _, query, document, grade in judgements(folder, evaluation.split):
+    for _, query, document, grade in beir.judgements(qrels_of(folder, evaluation.split)):
         if grade > 0:
             judged.setdefault(query, {})[document] = grade
     names = list(judged)
@@ -199,11 +200,12 @@ def _retrieval(evaluation: Evaluation, folder: Path) -> Retrieval:
     needed = {document for documents in chosen.values() for document in documents}
     room = evaluation.passages - len(needed) if evaluation.passages else None
     corpus: dict[str, str] = {}
-    for name, text in texts(folder, "corpus").items():
+    for name, text in beir.passages(folder):
         if name in needed or room is None or room > 0:
             room = room if room is None or name in needed else room - 1
             corpus[name] = clean(text)
-    queries = {name: clean(text) for name, text in texts(folder, "queries").items() if name in chosen}
+    asked = beir.read_queries(folder / "queries.jsonl")
+    queries = {name: clean(asked[name].text) for name in chosen if name in asked}
     return Retrieval(queries, corpus, chosen)
 
 

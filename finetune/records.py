@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from naru import beir
 from naru.errors import NaruError
-from naru.lines import numbered
 from naru.records import KINDS, Record, flat, read_records
 
 
@@ -37,24 +37,19 @@ def source_of(location: str, root: Path, split: str | None) -> str:
     path = root / location
     if location.startswith("hf://") or not path.is_dir():
         return location if location.startswith("hf://") else str(path)
-    return str(path / "qrels" / f"{split_of(path, split)}.tsv") if (path / "qrels").is_dir() else str(path)
-
-
-def split_of(folder: Path, split: str | None) -> str:
-    """The split to read of a BEIR folder: the one asked for, else "train", else the only one."""
-    there = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
-    if split is None and (len(there) == 1 or "train" in there):
-        return there[0] if len(there) == 1 else "train"
-    if split not in there:
-        asked = "which split?" if split is None else f"no split {split!r}."
-        raise NaruError(f"{folder}: {asked} There are: {', '.join(there) or 'none'}.")
-    return split
+    return str(qrels_of(path, split)) if (path / "qrels").is_dir() else str(path)
 
 
 def judged(folder: Path, split: str | None) -> Iterator[tuple[int, Record]]:
-    """Of each relevant passage of a BEIR split: query, document, and the passages judged not to answer as negatives."""
-    queries, corpus = texts(folder, "queries"), texts(folder, "corpus")
-    lines = judgements(folder, split)
+    """Of each relevant passage of a BEIR split: query, document, and the passages judged not to answer as negatives.
+
+    Memory holds the judgements and the passages they name.
+    """
+    path = qrels_of(folder, split)
+    lines = list(beir.judgements(path))
+    named = {document for _, _, document, _ in lines}
+    queries = beir.read_queries(folder / "queries.jsonl")
+    corpus = {name: text for name, text in beir.passages(folder) if name in named}
     wrong: dict[str, list[str]] = {}
     for _, query, document, grade in lines:
         if grade <= 0 and document in corpus:
@@ -63,46 +58,23 @@ def judged(folder: Path, split: str | None) -> Iterator[tuple[int, Record]]:
     every = graded <= wrong.keys()
     for number, query, document, grade in lines:
         if grade > 0:
-            place = f"{source_of('', folder, split)}:{number}"
             if query not in queries:
-                raise NaruError(f"{place}: query {query!r} is not in queries.jsonl.")
+                raise NaruError(f"{path}:{number}: query {query!r} is not in queries.jsonl.")
             if document not in corpus:
-                raise NaruError(f"{place}: document {document!r} is not in corpus.jsonl.")
-            row: dict[str, Any] = {"query": queries[query], "document": corpus[document]}
+                raise NaruError(f"{path}:{number}: document {document!r} is not in corpus.jsonl.")
+            row: dict[str, Any] = {"query": queries[query].text, "document": corpus[document]}
             yield number, row | ({"negatives": wrong[query]} if every and wrong else {})
 
 
-def judgements(folder: Path, split: str | None) -> list[tuple[int, str, str, int]]:
-    """(line, query, document, grade) of a BEIR split's qrels, in the order of the file."""
-    path = folder / "qrels" / f"{split_of(folder, split)}.tsv"
-    made: list[tuple[int, str, str, int]] = []
-    for number, line in numbered(path):
-        cells = line.rstrip("\r\n").split("\t")
-        if number == 1 and cells[0] in ("query-id", "query_id", "qid"):
-            continue
-        if not line.strip():
-            continue
-        try:
-            query, document, grade = cells
-            made.append((number, query, document, int(grade)))
-        except ValueError as error:
-            raise NaruError(
-                f"{path}:{number}: got {line.strip()[:60]!r}, expected query-id, corpus-id and score between tabs."
-            ) from error
-    return made
-
-
-def texts(folder: Path, name: str) -> dict[str, str]:
-    """id -> text of a BEIR folder's queries or corpus, a title on a line before its text."""
-    found: dict[str, str] = {}
-    for number, record in read_records(folder / f"{name}.jsonl"):
-        if "_id" not in record or "text" not in record:
-            raise NaruError(f"{folder / name}.jsonl:{number}: expected the fields _id and text.")
-        title, text = str(record.get("title") or ""), str(record["text"] or "")
-        if (id := str(record["_id"])) in found:
-            raise NaruError(f"{folder / name}.jsonl:{number}: _id {id!r} is there twice; expected each once.")
-        found[id] = f"{title}\n{text}" if title else text
-    return found
+def qrels_of(folder: Path, split: str | None) -> Path:
+    """The judgements to read of a BEIR folder: of the split asked for, else "train", else the only one."""
+    there = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
+    if split is None and (len(there) == 1 or "train" in there):
+        split = there[0] if len(there) == 1 else "train"
+    if split is None or split not in there:
+        asked = "which split?" if split is None else f"no split {split!r}."
+        raise NaruError(f"{folder}: {asked} There are: {', '.join(there) or 'none'}.")
+    return folder / "qrels" / f"{split}.tsv"
 
 
 def _hub(location: str, split: str | None) -> Iterator[tuple[int, Record]]:

@@ -447,8 +447,8 @@ def calibrate(
     as_json: JsonOption = False,
 ) -> None:
     """Fit probabilities and cut-offs to judged queries, and keep them with the collection."""
-    from evaluation.beir import Beir
     from evaluation.calibrate import calibrate as fit
+    from naru.beir import Beir
     from naru.report import publish
 
     judged = Beir(beir).split(split)

@@ -1,4 +1,5 @@
-"""Numbered lines of a UTF-8 text file, for readers that name file and line in their messages."""
+"""Lines of UTF-8 text files, for readers that name file and line in their messages; columns of the field's plain files
+(queries, qrels, runs)."""
 
 from __future__ import annotations
 
@@ -25,3 +26,32 @@ def numbered(path: Path) -> Iterator[tuple[int, str]]:
                     ) from error
     except OSError as error:
         raise NaruError(f"{path}: cannot be read: {error.strerror or error}.") from error
+
+
+def placed(path: Path) -> Iterator[tuple[str, str]]:
+    """`file:line` and text of each line that is not blank. NaruError when it cannot be read as UTF-8."""
+    for number, raw in numbered(path):
+        line = raw.strip("\r\n")
+        if line.strip():
+            yield f"{path}:{number}", line
+
+
+def columns(line: str, *counts: int) -> list[str] | None:
+    """The cells of a line at its tabs, or else its blanks, whichever gives a right number; else None.
+
+    Tabs come first because an id may hold blanks: a file of a folder corpus is named as its author liked.
+    """
+    for cells in (line.split("\t"), line.split()):
+        if len(cells) in counts and all(cells):
+            return cells
+    return None
+
+
+def column(what: str, name: str) -> str:
+    """The name, which may stand in a column. NaruError for one that is empty or has a tab or a line end."""
+    if not name or any(mark in name for mark in "\t\r\n"):
+        raise NaruError(
+            f"The {what} {name!r} cannot stand in a TREC run file or qrels, which split at tabs and line ends. "
+            "Give the record another id, or leave out the file."
+        )
+    return name

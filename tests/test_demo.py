@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from evaluation.beir import Beir
 from evaluation.calibrate import calibrate
 from indexer.corpus import Corpus
 from naru.__main__ import app
+from naru.beir import Beir
 from naru.relevance import Relevance
 from naru.store import open_store
 from search import Searcher

@@ -39,7 +39,7 @@ def imported(statement: str) -> set[str]:
         "import search, search.service",
         "import indexer.build, indexer.corpus",
         "import naru.__main__",
-        "import evaluation.evaluate, evaluation.beir",
+        "import evaluation.evaluate, naru.beir",
     ],
 )
 def test_no_training_library_is_loaded(statement: str) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from evaluation.beir import Beir
 from evaluation.evaluate import evaluate
 from evaluation.measures import MEASURES
+from naru.beir import Beir
 from naru.documents import Hit, Passage
 from naru.errors import NaruError
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from evaluation.beir import Split
 from evaluation.rejection import auroc, auroc_gain, auroc_interval, rejection, risk_coverage
+from naru.beir import Split
 
 
 def test_auroc_as_scikit_learn_has_it() -> None:

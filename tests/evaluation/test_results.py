@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.beir import Split
 from evaluation.evaluate import Evaluation, assess
 from evaluation.results import read_measured, write_results
+from naru.beir import Split
 from naru.errors import NaruError
 
 QRELS = {"a": {"1": 2, "2": 1}, "b": {"3": 1}, "none": {"1": 0}}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.beir import Split
 from evaluation.measures import Measured
 from evaluation.slices import groups_by, parts, sliced
+from naru.beir import Split
 from naru.errors import NaruError
 
 SPLIT = Split(

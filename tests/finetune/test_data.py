@@ -178,7 +178,10 @@ def test_a_beir_folder_gives_pairs_or_triplets(tmp_path: Path) -> None:
     write(folder / "qrels" / "dev.tsv", "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t0\n")
     rows = of(folder, split="dev")
     assert list(rows.dataset) == [{"query": "하나", "document": "제목\n글", "negative": "말"}]
-    with pytest.raises(NaruError, match=r"no split 'test'\. There are: dev, train"):
+    jsonl(folder / "queries.jsonl", {"id": "q1", "text": "하나"})  # as indexing and evaluation read it, too
+    write(folder / "qrels" / "trec.tsv", "q1 0 d1 1\n")
+    assert list(of(folder, split="trec").dataset) == [{"query": "하나", "document": "제목\n글"}]
+    with pytest.raises(NaruError, match=r"no split 'test'\. There are: dev, train, trec"):
         of(folder, split="test")
     write(folder / "qrels" / "dev.tsv", "query-id\tcorpus-id\tscore\nq1\td9\t1\n")
     with pytest.raises(NaruError, match=r"dev\.tsv:2: document 'd9' is not in corpus\.jsonl"):

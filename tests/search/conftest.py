@@ -19,9 +19,9 @@ from fastapi import FastAPI
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-from evaluation.beir import Beir, Split
 from evaluation.calibrate import Calibration, calibrate
 from indexer.build import Plan, index
+from naru.beir import Beir, Split
 from naru.bundle import EncoderInfo, Parity, fingerprint, write_description
 from naru.documents import Document
 from naru.encoder import Encoder

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from evaluation.beir import Beir, Split
 from evaluation.calibrate import Calibration, calibrate
 from evaluation.candidates import collect
 from evaluation.fit import logits
 from naru.__main__ import app
+from naru.beir import Beir, Split
 from naru.errors import NaruError
 from naru.filters import Equals
 from naru.relevance import Relevance, probability

@@ -12,7 +12,6 @@ import httpx
 import numpy as np
 import pytest
 
-from evaluation.beir import Beir
 from evaluation.command import Asked, run
 from evaluation.evaluate import evaluate
 from evaluation.findings import Findings
@@ -20,6 +19,7 @@ from evaluation.results import read_measured
 from evaluation.runs import read_run
 from evaluation.sources import Encodes, Service, exact_run
 from finetune.encoding import SentenceEncoder
+from naru.beir import Beir
 from naru.cutoffs import Cutoff
 from naru.documents import Document
 from naru.encoder import Encoder

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evaluation.lines import column, columns, lines
 from naru.errors import NaruError
+from naru.lines import column, columns, numbered, placed
+from naru.records import read_records
 
 Qrels = Mapping[str, Mapping[str, int]]
 """Query id -> document id -> judged relevance; more than 0 is relevant."""
@@ -91,7 +92,7 @@ def read_queries(path: Path) -> dict[str, Query]:
     The fields of an object named `metadata` and all other fields of the line describe the query.
     """
     queries: dict[str, Query] = {}
-    for where, line in lines(path):
+    for where, line in placed(path):
         try:
             query = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -107,31 +108,63 @@ def read_queries(path: Path) -> dict[str, Query]:
 
 
 def read_qrels(path: Path) -> Qrels:
-    """Judgements: BEIR's `query document score` with a header, or TREC's `query 0 document score` without.
+    """Judgements, as `judgements` reads them, by query and document."""
+    qrels: dict[str, dict[str, int]] = {}
+    for _, query, document, score in judgements(path):
+        qrels.setdefault(query, {})[document] = score
+    return qrels
+
+
+def judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
+    """(line, query, document, score) of each judgement: BEIR's `query document score` with a header, or TREC's
+    `query 0 document score` without.
 
     Columns are split at tabs where that gives three or four, else at blanks. NaruError names the line.
     """
-    qrels: dict[str, dict[str, int]] = {}
-    for number, (where, line) in enumerate(lines(path)):
+    seen: dict[tuple[str, str], int] = {}
+    first = True
+    for number, raw in numbered(path):
+        line, where = raw.strip("\r\n"), f"{path}:{number}"
+        if not line.strip():
+            continue
         cells = columns(line, 3, 4)
         if cells is None:
             raise NaruError(f"{where}: got {line!r}; expected query-id, corpus-id, score, split by tabs.")
         query, document, said = cells[0], cells[-2], cells[-1]
+        header, first = first and len(cells) == 3 and said.isidentifier(), False
         try:
             score = int(said)
         except ValueError as error:
-            if number == 0 and len(cells) == 3 and said.isidentifier():
-                continue  # the header
+            if header:
+                continue
             raise NaruError(f"{where}: the score is {said!r}; expected a whole number.") from error
-        before = qrels.setdefault(query, {}).setdefault(document, score)
+        before = seen.setdefault((query, document), score)
         if before != score:
             raise NaruError(
                 f"{where}: {query!r} and {document!r} are judged {score} here and {before} further up; "
                 "expected one judgement."
             )
-    if not qrels:
+        yield number, query, document, score
+    if not seen:
         raise NaruError(f"{path}: no judgements; expected lines of query-id, corpus-id, score.")
-    return qrels
+
+
+def passages(folder: Path) -> Iterator[tuple[str, str]]:
+    """Id and text of each passage of a BEIR folder, a title on a line before its text; streamed.
+
+    NaruError names the line that lacks an id or a text.
+    """
+    path = folder / "corpus.jsonl"
+    seen: set[str] = set()
+    for number, record in read_records(path):
+        where = f"{path}:{number}"
+        given = record.get("_id", record.get("id"))
+        identity = _text(where, "_id", str(given) if isinstance(given, int) else given)
+        if identity in seen:
+            raise NaruError(f"{where}: the passage {identity!r} is there twice; expected each id once.")
+        seen.add(identity)
+        parts = [_text(where, name, record[name]) for name in ("title", "text") if record.get(name)]
+        yield identity, _text(where, "text", "\n".join(parts))
 
 
 def write_qrels(qrels: Qrels, path: Path) -> None:

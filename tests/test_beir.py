@@ -7,10 +7,10 @@ from pathlib import Path
 import ir_measures
 import pytest
 
-from evaluation.beir import Beir, read_qrels, read_queries, write_qrels
+from naru.beir import Beir, passages, read_qrels, read_queries, write_qrels
 from naru.errors import NaruError
 
-DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "beir"
+DATA = Path(__file__).parents[2] / "shared" / "data" / "beir"
 
 QUERIES = (
     '{"_id": "q1", "text": "카드 분실"}\n{"_id": "q2", "text": "환불"}\n{"_id": "q3", "text": "우주선"}\n'
@@ -145,3 +145,28 @@ def test_not_a_beir_folder(tmp_path: Path) -> None:
 def test_real_sets(name: str, splits: dict[str, int]) -> None:
     beir = Beir(DATA / name)
     assert {split: len(beir.split(split).answerable) for split in beir.splits} == splits
+
+
+def test_passages_are_streamed_with_their_titles(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text(
+        '{"_id": "a", "title": "분실", "text": "전화하세요"}\n{"id": 2, "text": "환불"}\n'
+        '{"_id": "c", "title": "제목뿐", "text": ""}\n',
+        "utf-8",
+    )
+    assert list(passages(tmp_path)) == [("a", "분실\n전화하세요"), ("2", "환불"), ("c", "제목뿐")]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"text": "환불"}', r"corpus\.jsonl:2: '_id' is None"),
+        ('{"_id": "b", "title": " ", "text": ""}', r"corpus\.jsonl:2: 'title' is ' '"),
+        ('{"_id": "b", "title": 7, "text": "환불"}', r"corpus\.jsonl:2: 'title' is 7"),
+        ('{"_id": "b", "text": null}', r"corpus\.jsonl:2: 'text' is ''"),
+        ('{"_id": "a", "text": "환불"}', r"corpus\.jsonl:2: the passage 'a' is there twice"),
+    ],
+)
+def test_a_passage_that_is_none_is_named(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "corpus.jsonl").write_text(f'{{"_id": "a", "text": "전화"}}\n{line}\n', "utf-8")
+    with pytest.raises(NaruError, match=message):
+        list(passages(tmp_path))
