@@ -104,7 +104,7 @@ def ranked(sets: Sequence[Reported]) -> Iterator[str]:
         offered, logits = one.said("hybrid")
         fitted = ndcg(offered, logits)
         there = one.test.relevant > 0
-        units = np.unique(one.test.units[there], return_inverse=True)[1].astype(np.int64)
+        units = np.unique(one.test.clusters[there], return_inverse=True)[1].astype(np.int64)
         against = [ndcg(*one.said(mode), queries=there) for mode in ("lexical", "semantic")]
         against.append(ndcg(one.test, by_fusion(one.test)))
         gains = np.stack([fitted - rival for rival in against], axis=1)
@@ -137,7 +137,7 @@ def curve(sets: Sequence[Reported]) -> Iterator[str]:
 
 def _few(one: Reported, size: int, seed: int) -> tuple[float, float, float]:
     """Calibrated on about `size` queries with an answer: nDCG@10, ECE and log loss of the test part's first hits."""
-    units = one.chosen.units
+    units = one.chosen.clusters
     order = np.random.default_rng(seed).permutation(units.max() + 1)
     counts = np.cumsum(np.bincount(units, one.chosen.relevant > 0)[order])
     chosen = np.isin(units, order[: int(np.searchsorted(counts, size)) + 1])
@@ -154,7 +154,7 @@ def _trusted(
     name: str, mode: str, hits: str, offered: Candidates, probability: Floats, among: Booleans
 ) -> str:
     said, right = probability[among], offered.right[among]
-    found: dict[str, Estimate] = reliability(said, right, offered.units[offered.query[among]])
+    found: dict[str, Estimate] = reliability(said, right, offered.clusters[offered.query[among]])
     cells = " | ".join(str(estimate) for estimate in found.values())
     return f"| {name} | {mode} | {hits} | {len(said):,} | {said.mean():.3f} | {right.mean():.3f} | {cells} |"
 

@@ -71,7 +71,7 @@ def _gains(one: Candidates) -> tuple[Floats, Floats]:
     found = [ndcg(one, one.semantic + ratio * one.lexical) for ratio in RATIOS]
     gained: Floats = np.stack(found, axis=1) - lexical[:, None]
     mean = gained.mean(axis=0)
-    sums, _ = grouped(gained - mean, np.unique(one.units[one.relevant > 0], return_inverse=True)[1])
+    sums, _ = grouped(gained - mean, np.unique(one.clusters[one.relevant > 0], return_inverse=True)[1])
     return mean, np.sqrt((sums**2).sum(axis=0)) / len(gained)
 
 

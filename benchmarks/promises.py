@@ -2,7 +2,7 @@
 
     python -m benchmarks.promises --data ../shared/data [--store DIR] [--cache DIR] [--splits 1000]
 
-korquad-dev (halved by passage, and by article) and law: the formula is fitted on the calibrate/dev part, the test part
+korquad-dev (halved by query, and by article) and law: the formula is fitted on the calibrate/dev part, the test part
 is halved. Made queries have 1 to 5 relevant passages, of which retrieval misses one in twenty-five, and 20 others;
 logits are those of the model that made them. Prints a Markdown table:
 
@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 CASES = (("korquad-dev", None), ("korquad-dev", "article"), ("law", None))
-"""Set, and the metadata field that its queries group by; None: by their relevant passage."""
+"""Set, and the metadata field whose values the promises are about; None: about queries."""
 ALPHA = 0.1
 AIMS = (Aim(0.9, 0.1, "query"), Aim(0.8, 0.1, "query"), Aim(0.9, 0.1, "hit"), Aim(0.8, 0.1, "hit"))
 SEED = 20261121
@@ -104,7 +104,7 @@ def real(judged: JudgedSet, group: str | None, searcher: Searcher, cache: Path |
 def _candidates(
     judged: JudgedSet, name: str, group: str | None, searcher: Searcher, cache: Path | None
 ) -> Candidates:
-    path = None if cache is None else cache / f"{judged.name}.{name}.{group or 'passage'}.npz"
+    path = None if cache is None else cache / f"{judged.name}.{name}.{group or 'query'}.npz"
     if path is not None and path.is_file():
         return Candidates.load(path)
     found = collect(searcher, judged.beir.split(name), group=group)
@@ -149,7 +149,8 @@ def precision_row(judged: Judged, aim: Aim, splits: int) -> str:
     name = f"| {judged.name} | precision {aim.p:.0%} per {aim.per} | {len(other_half):,} of {splits:,} | "
     if not other_half:
         units = int(judged.hits.units.max() + 1) // 2
-        few = f"; {units:,} units, {aim.needed:,} needed" if units < aim.needed else ""
+        least = aim.needed(judged.hits.size)
+        few = f"; {units:,} units, {least:,} needed" if units < least else ""
         return name + f"never to be had{few} | |"
     broken = len(other_half) - int(np.sum(other_half))
     return (

@@ -3,7 +3,7 @@ probabilities set right on queries that the fit did not see.
 
 Every signal speaks for an answer, so no weight is below 0, and ridge keeps few judgements from being over-read: of
 STRENGTHS the one with the least cross-fitted log loss, then scale and bias of the cross-fitted logits (Platt, 1999),
-because ridge leaves them too timid. Folds take whole units. A search says "no answer" below the probability that nine of
+because ridge leaves them too timid. Folds take whole clusters. A search says "no answer" below the probability that nine of
 ten queries with an answer reach, or a lower one that parts the two kinds better.
 """
 
@@ -42,22 +42,31 @@ _SEED = 20261121
 
 @dataclass(frozen=True)
 class Queries:
-    """The signals [q, s] of queries with candidates, by name, whether each has an answer, and its unit [q]."""
+    """The signals [q, s] of queries with candidates, by name, whether each has an answer, its cluster [q], which folds keep
+    together, and the unit [q] that what is promised counts."""
 
     names: tuple[str, ...]
     signals: Floats
     answerable: Booleans
+    clusters: Integers
     units: Integers
 
     def select(self, chosen: Booleans) -> Queries:
-        return Queries(self.names, self.signals[chosen], self.answerable[chosen], self.units[chosen])
+        return Queries(
+            self.names,
+            self.signals[chosen],
+            self.answerable[chosen],
+            self.clusters[chosen],
+            self.units[chosen],
+        )
 
     def with_(self, others: Queries) -> Queries:
-        """Both, units numbered alike."""
+        """Both, clusters and units numbered alike."""
         return Queries(
             self.names,
             np.concatenate([self.signals, others.signals]),
             np.concatenate([self.answerable, others.answerable]),
+            np.concatenate([self.clusters, others.clusters]),
             np.concatenate([self.units, others.units]),
         )
 
@@ -118,7 +127,7 @@ def queries(candidates: Candidates, logits: Floats, held: Floats, mode: str = "h
         rows.append(signals(hits, float(candidates.known[number]), float(held[number])))
     names = tuple(rows[0])
     values = np.array([[row[name] for name in names] for row in rows])
-    return Queries(names, values, candidates.relevant > 0, candidates.units)
+    return Queries(names, values, candidates.relevant > 0, candidates.clusters, candidates.units)
 
 
 def fit(given: Queries) -> Answering:
@@ -163,7 +172,7 @@ def logits(model: Answering, given: Queries) -> Floats:
 
 
 def cross_fit(given: Queries) -> Floats:
-    """[q] logits of P(answerable), each by a model that saw nothing of its query's unit. NaruError as `fit`."""
+    """[q] logits of P(answerable), each by a model that saw nothing of its query's cluster. NaruError as `fit`."""
     fold = _folds(given)
     found = np.empty(len(fold))
     for number in range(FOLDS):
@@ -172,14 +181,14 @@ def cross_fit(given: Queries) -> Floats:
 
 
 def _folds(given: Queries) -> Integers:
-    """[q] from 0; units are dealt out in random order, those without an answer apart, so each fold has its share."""
-    unit, first = np.unique(given.units, return_index=True)
+    """[q] from 0; clusters are dealt out in random order, those without an answer apart, so each fold has its share."""
+    cluster, first = np.unique(given.clusters, return_index=True)
     rng = np.random.default_rng(_SEED)
-    of_unit = np.zeros(len(unit), np.int64)
+    of_cluster = np.zeros(len(cluster), np.int64)
     for kind in (True, False):
         places = np.flatnonzero(given.answerable[first] == kind)
-        of_unit[rng.permutation(places)] = np.arange(len(places)) % FOLDS
-    return of_unit[np.searchsorted(unit, given.units)]
+        of_cluster[rng.permutation(places)] = np.arange(len(places)) % FOLDS
+    return of_cluster[np.searchsorted(cluster, given.clusters)]
 
 
 def _cross_logits(given: Queries, fold: Integers, strength: float) -> Floats:

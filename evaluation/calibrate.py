@@ -67,7 +67,7 @@ class Crossed:
         return self._reliability(self.logits >= logit)
 
     def _reliability(self, rows: Any) -> dict[str, Estimate]:
-        units = self.candidates.units[self.candidates.query[rows]]
+        units = self.candidates.clusters[self.candidates.query[rows]]
         return reliability(sigmoid(self.logits[rows]), self.candidates.right[rows], units)
 
 
@@ -146,7 +146,7 @@ def calibrate(
             f"at least, and is good from a few hundred on. Judge {LEAST - len(split.answerable)} more."
         )
     candidates = collect(searcher, split, group=group, progress=progress)
-    units = len(np.unique(candidates.units[candidates.relevant > 0]))
+    units = len(np.unique(candidates.clusters[candidates.relevant > 0]))
     if units < LEAST_UNITS:
         raise NaruError(
             f"The queries with an answer of the split {split.name!r} are about {units} different passages (or groups); a "
@@ -185,7 +185,7 @@ def cross_fit(candidates: Candidates, priors: Mapping[str, Scores]) -> dict[str,
 
 
 def _cross_fit(candidates: Candidates, prior: Scores, directions: Directions) -> Crossed:
-    units = candidates.units
+    units = candidates.clusters
     fold = folds(units)
     logits = {kind: np.empty(len(candidates.query)) for kind in KINDS}
     shown = np.zeros(len(candidates.query), np.bool_)

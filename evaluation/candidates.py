@@ -37,7 +37,8 @@ class Candidates:
     `semantic` is the cosine, `lexical` the share of what the query could reach (0 where no word is shared).
     `grade` is the judged relevance, 0 where `judged` is False. `relevant` counts the relevant passages that the
     judgements name, `known` is the share of the query's BM25 weight whose tokens the collection knows.
-    `groups` are the units that stand or fall together: queries of one group are not independent.
+    Queries of one of the `groups` are not independent: folds keep them together, and bootstraps draw them together.
+    Promises are about queries, or about groups where those were `asked` for as values of a field.
     """
 
     queries: tuple[str, ...]  # [q] ids, in the order of the split
@@ -50,6 +51,7 @@ class Candidates:
     relevant: Integers  # [q]
     known: Floats  # [q]
     groups: tuple[str, ...] | None = None  # [q]
+    asked: bool = False
 
     @property
     def right(self) -> Booleans:
@@ -58,11 +60,16 @@ class Candidates:
         return found
 
     @property
-    def units(self) -> Integers:
+    def clusters(self) -> Integers:
         """[q] the number of each query's group; its own where there are no groups."""
         if self.groups is None:
             return np.arange(len(self.queries))
         return np.unique(np.array(self.groups), return_inverse=True)[1].astype(np.int64)
+
+    @property
+    def units(self) -> Integers:
+        """[q] what promises count: the number of each query's group where groups were asked for, else of the query."""
+        return self.clusters if self.asked else np.arange(len(self.queries))
 
     @cached_property
     def alphabetical(self) -> Integers:
@@ -118,6 +125,7 @@ class Candidates:
             relevant=self.relevant,
             known=self.known,
             groups=np.array(groups, np.str_),
+            asked=np.array(self.asked),
         )
 
     @classmethod
@@ -135,6 +143,7 @@ class Candidates:
                 relevant=saved["relevant"],
                 known=saved["known"],
                 groups=groups or None,
+                asked=bool(saved["asked"]),
             )
 
 
@@ -148,8 +157,8 @@ def collect(
 ) -> Candidates:
     """Ask every query of a split for its candidates.
 
-    Queries group by their most relevant passage (the first judged of those), or by the value of that passage's
-    metadata field `group`; a query without a relevant passage is a group of its own. `progress` gets the
+    Queries group by their most relevant passage (of equals the first id), or by the value of that passage's metadata
+    field `group`, which promises are then about; a query without a relevant passage is a group of its own. `progress` gets the
     queries done and their total. NaruError naming the relevant passages that the collection lacks.
     """
     relevant = _relevant(searcher, split)
@@ -178,6 +187,7 @@ def collect(
         relevant=np.array([sum(said > 0 for said in split.qrels[query].values()) for query in split.queries]),
         known=np.array(known, np.float64),
         groups=tuple(_group(query, split, relevant, group) for query in split.queries),
+        asked=group is not None,
     )
 
 
@@ -214,7 +224,7 @@ def _relevant(searcher: Searcher, split: Split) -> dict[str, Passage]:
 
 def _group(query: str, split: Split, relevant: dict[str, Passage], field: str | None) -> str:
     judged = split.qrels[query]
-    best = max(judged, key=lambda document: judged[document])
+    best = min(judged, key=lambda document: (-judged[document], document))
     if judged[best] <= 0:
         return f"query {query}"
     if field is None:

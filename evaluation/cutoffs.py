@@ -101,7 +101,7 @@ class Offered:
         bound = conformal.coverage(scores, units, alpha)
         counts = (len(scores), len(np.unique(units)))
         if bound.needed is not None:
-            return self._too_few(name, promise, bound.needed, counts, "units with an answer")
+            return self._too_few(name, promise, bound.needed, counts, self._called("queries with an answer"))
         if bound.cutoff is None:
             reason = f"unreachable: retrieval offers it for {recall:.1%} of the queries only"
             return self._none(name, promise, reason, counts, {"recall": recall})
@@ -114,21 +114,25 @@ class Offered:
     def precision(self, aim: Aim | None = None, name: str = "precise") -> Cutoff:
         """Without an `aim`: 0.9 with confidence 0.9, per hit where there are units enough to certify that, else per
         query. Only the number of units decides, which the guarantee survives."""
-        units = len(np.unique(self.candidates.units))
+        hits = Shown.of(
+            self.candidates.query,
+            self.logits,
+            self.candidates.right,
+            _renumbered(self.candidates.units),
+            (aim or Aim()).depth,
+        )
+        units, size = len(np.unique(hits.units)), hits.size
         if aim is None:
             aim = Aim(per="hit")
-            aim = aim if units >= 2 * aim.needed else Aim(per="query")
+            aim = aim if units >= 2 * aim.needed(size) else Aim(per="query")
         of = "the hits shown" if aim.per == "hit" else "a query's hits shown, on average over queries,"
         promise = (
             f"of {of} at least {aim.p:.0%} are relevant, with confidence {1 - aim.delta:.0%} "
             f"(of a query's first {aim.depth} hits)"
         )
         counts = (len(self.candidates.queries), units)
-        if units < aim.needed:
-            return self._too_few(name, promise, aim.needed, counts, "units")
-        hits = Shown.of(
-            self.candidates.query, self.logits, self.candidates.right, self.candidates.units, aim.depth
-        )
+        if units < (least := aim.needed(size)):
+            return self._too_few(name, promise, least, counts, self._called("queries"))
         cutoff = precision(hits, aim)
         if cutoff is None:
             needed = enough(hits, aim)
@@ -138,7 +142,7 @@ class Offered:
                 else "nor would sixteen times as many like these do"
             )
             best = f"{hits.best(aim.per):.0%} are relevant at best" if len(hits.query) else "there are none"
-            reason = f"no cut-off was shown to be that precise by {units} units ({best}); {more}"
+            reason = f"no cut-off was shown to be that precise by {units} {self._called('queries')} ({best}); {more}"
             return replace(self._none(name, promise, reason, counts), needed=needed)
         shown, right = hits.counts(cutoff)
         found = {
@@ -161,7 +165,9 @@ class Offered:
         counts = (len(best), len(np.unique(units)))
         bound = conformal.silence(best, units, q, delta)
         if bound.needed is not None:
-            return self._too_few(name, promise, bound.needed, counts, "units without an answer")
+            return self._too_few(
+                name, promise, bound.needed, counts, self._called("queries without an answer")
+            )
         if bound.cutoff is None or not math.isfinite(bound.cutoff):
             return self._none(name, promise, "no query without an answer has a candidate to cut off", counts)
         shown = int((best >= bound.cutoff).sum())
@@ -170,6 +176,10 @@ class Offered:
             "shown at most": conformal.share_at_most(shown, len(best), delta),
         }
         return self._at(name, promise, bound.cutoff, found, counts)
+
+    def _called(self, queries: str) -> str:
+        """What units are called: queries, or groups of them."""
+        return f"groups of {queries}" if self.candidates.asked else queries
 
     def _highest(self, rows: Booleans) -> Floats:
         """[q] the highest logit among the rows of each query, -inf where it has none."""

@@ -6,8 +6,9 @@ A cut-off t shows the candidates of at least that logit, of a query at most its 
     per query    wrong shown / shown - (1 - p), or 0 for none shown  in [-(1 - p), p]
 
 and its mean is at most 0 exactly where the precision is at least p: of all hits shown, or of a query's hits on average
-over the queries that are shown any. A unit (a group of queries that stand or fall together) loses the mean of its
-queries' losses, so the bounds stay and units count alike. Precision below p at cut-off t is refuted by betting
+over the queries that are shown any. A unit is a query, or a group of queries that stand or fall together: it loses the
+sum of its queries' losses over the size of the largest unit, so the bounds stay and queries count alike, as in
+`conformal.coverage`; no unit to come is thought larger. Precision below p at cut-off t is refuted by betting
 (Waudby-Smith and Ramdas, 2024): with 0 < s < 1 / (largest loss),
 
     wealth(t) = mean over s of the product over units of (1 - s * loss(t, unit))
@@ -58,11 +59,11 @@ class Aim:
         """Logits that runs start from: where a hit has the probability p, and half-way from there to 1."""
         return tuple(round(math.log(at / (1 - at)) / STEP) * STEP for at in ((1 + self.p) / 2, self.p))
 
-    @property
-    def needed(self) -> int:
-        """The least units with which any cut-off can be had: as many as it takes when one hit, right, is shown to each."""
+    def needed(self, size: float = 1.0) -> int:
+        """The least units with which any cut-off can be had: as many as it takes when one hit, right, is shown to each
+        query; `size` is the mean size of a unit over that of the largest."""
         goal = math.log(len(self.starts) / self.delta)
-        gain = np.log1p(_STAKES / self.largest * (1 - self.p))
+        gain = np.log1p(_STAKES / self.largest * (1 - self.p) * size)
         units = max(1, math.floor(goal / float(gain.max())))
         while _log_mean(units * gain) < goal:
             units += 1
@@ -100,14 +101,18 @@ class Shown:
         right = np.bincount(self.query[:rows], self.right[:rows], minlength=len(self.units))
         return shown.astype(np.float64), right.astype(np.float64)
 
+    @property
+    def size(self) -> float:
+        """The mean size of a unit over that of the largest."""
+        sizes = np.bincount(self.units)
+        return float(sizes[sizes > 0].mean() / sizes.max()) if len(sizes) else 1.0
+
     def precision(self, cutoff: float, per: Per) -> float:
-        """As `Aim` counts it, units alike; NaN where nothing is shown."""
+        """As `Aim` counts it; NaN where nothing is shown."""
         shown, right = self.counts(cutoff)
         if per == "query":
             shown, right = (shown > 0).astype(np.float64), right / np.maximum(shown, 1)
-        sizes = np.bincount(self.units)
-        shares = [float((np.bincount(self.units, part) / sizes).sum()) for part in (right, shown)]
-        return shares[0] / shares[1] if shares[1] else math.nan
+        return float(right.sum() / shown.sum()) if shown.any() else math.nan
 
     def best(self, per: Per) -> float:
         """The highest precision of the cut-offs above which a tenth of the queries has a hit."""
@@ -161,7 +166,7 @@ def _log_wealth(hits: Shown, sizes: Integers, cutoff: float, aim: Aim) -> float:
     loss = (1 - right / np.maximum(shown, 1) - (1 - aim.p)) * (shown > 0)
     if aim.per == "hit":
         loss = loss * shown
-    of_unit = np.bincount(hits.units, loss) / sizes
+    of_unit = np.bincount(hits.units, loss) / sizes.max()
     return _log_mean(np.log1p(-_STAKES[:, None] / aim.largest * of_unit).sum(axis=1))
 
 

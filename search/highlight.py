@@ -103,7 +103,7 @@ class Highlighter:
     def _find(self, text: str) -> list[_Found]:
         if not self._weights:
             return []
-        tokens = self._analyzer.tokens(text[:READ])
+        tokens = self._analyzer.words(text[:READ])
         return [
             _Found(Span(token.start, token.end), (token.namespace, token.text))
             for token in tokens

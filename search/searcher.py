@@ -224,7 +224,12 @@ class Searcher:
         terms = _terms(tokens)
         known = known_share(query_vector(terms, self.statistics), self.statistics)
         held = [
-            self.analyzer.document(one.passage.text[:READ_CHARACTERS], one.passage.title)
+            _terms(
+                [
+                    *self.analyzer.words(one.passage.title),
+                    *self.analyzer.words(one.passage.text[:READ_CHARACTERS]),
+                ]
+            )
             for one in found[:READ]
         ]
         rows = [(one.logit, one.semantic, one.lexical) for one in found]
@@ -256,7 +261,7 @@ class Searcher:
         self.close()
 
 
-def _terms(tokens: list[Token]) -> Terms:
+def _terms(tokens: Sequence[Token]) -> Terms:
     terms: dict[str, list[str]] = {}
     for token in tokens:
         terms.setdefault(token.namespace, []).append(token.text)

@@ -18,8 +18,9 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from mecab import MeCab
+from mecab import MeCab, MeCabError
 from mecab.types import Feature
+from mecab.utils import create_lattice
 
 from naru.errors import NaruError
 
@@ -52,51 +53,76 @@ _HANJA = re.compile("[一-\u9fff㐀-\u4dbf]")
 _USER_WORD = re.compile(r"[가-힣A-Za-z0-9]+")
 
 
+class _Said(NamedTuple):
+    """What Mecab says of a node: its tag, whether it is a compound, its reading, and the parts of its expression."""
+
+    tag: str
+    compound: bool
+    reading: str | None
+    parts: tuple[tuple[str, str], ...] | None
+
+
+@lru_cache(maxsize=1 << 16)
+def _said(feature: str) -> _Said:
+    """A few thousand features make up most of what is written: each is read once."""
+    read = Feature._from_feature(feature)
+    parts = None if read.expression is None else tuple(_PART.findall(read.expression))
+    return _Said(read.pos, read.type == "Compound", read.reading, parts)
+
+
+class _Mecab(MeCab):  # type: ignore[misc]  # it has no types
+    """python-mecab-ko without its own `Morpheme`, which costs as much as the analysis."""
+
+    def read(self, sentence: str) -> list[tuple[str, _Said]]:
+        """How each node is written, and what is said of it."""
+        lattice = create_lattice(sentence)
+        if not self._tagger.parse(lattice):
+            raise MeCabError(self._tagger.what())
+        return [(node.surface, _said(node.feature)) for _, node in lattice]
+
+
 class Tagger:
     """Mecab with a system dictionary and, optionally, the user's own nouns."""
 
     def __init__(self, user_words: Iterable[str] = ()) -> None:
         words = sorted(set(user_words))
         if not words:
-            self._mecab = MeCab()
+            self._mecab = _Mecab()
             return
         with tempfile.TemporaryDirectory(prefix="naru-dictionary-") as folder:
-            self._mecab = MeCab(user_dictionary_path=_compile(words, Path(folder)))
+            self._mecab = _Mecab(user_dictionary_path=_compile(words, Path(folder)))
 
     def tag(self, text: str) -> list[Morpheme]:
         """Morphemes in order. `text` is normalised: no NUL (Mecab would stop there), no surrogates."""
         morphemes: list[Morpheme] = []
-        for start, surface, feature in self._found(text):
+        for start, surface, said in self._found(text):
             end = start + len(surface)
-            if feature.expression is None:
-                reading = feature.reading if _HANJA.search(surface) else None
-                morphemes.append(Morpheme(surface, feature.pos, start, end, reading, surface))
-            elif feature.type == "Compound":
-                morphemes += _compound(surface, feature.expression, start)
+            if said.parts is None:
+                reading = said.reading if _HANJA.search(surface) else None
+                morphemes.append(Morpheme(surface, said.tag, start, end, reading, surface))
+            elif said.compound:
+                morphemes += _compound(surface, said.parts, start)
             else:
-                parts = _PART.findall(feature.expression)
-                morphemes += [Morpheme(form, tag, start, end, None, surface) for form, tag in parts]
+                morphemes += [Morpheme(form, tag, start, end, None, surface) for form, tag in said.parts]
         return morphemes
 
     def nodes(self, text: str) -> list[Node]:
         """The nodes of a text in order, compounds whole. `text` is normalised, as for `tag`."""
         nodes = []
-        for start, surface, feature in self._found(text):
-            tags = feature.pos.split("+")
+        for start, surface, said in self._found(text):
+            tags = said.tag.split("+")
             nodes.append(Node(start, start + len(surface), tags[0], tags[-1]))
         return nodes
 
-    def _found(self, text: str) -> Iterator[tuple[int, str, Feature]]:
+    def _found(self, text: str) -> Iterator[tuple[int, str, _Said]]:
         """Where each node starts, how it is written, and what Mecab says of it."""
         cursor = 0
-        for found in chain.from_iterable(map(self._mecab.parse, _pieces(text))):
-            start = text.find(found.surface, cursor)
+        for surface, said in chain.from_iterable(map(self._mecab.read, _pieces(text))):
+            start = text.find(surface, cursor)
             if start < 0:
-                raise AssertionError(
-                    f"this is a bug: Mecab's {found.surface!r} is not in the text after {cursor}"
-                )
-            cursor = start + len(found.surface)
-            yield start, found.surface, found.feature
+                raise AssertionError(f"this is a bug: Mecab's {surface!r} is not in the text after {cursor}")
+            cursor = start + len(surface)
+            yield start, surface, said
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -111,9 +137,8 @@ def _pieces(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _compound(surface: str, expression: str, start: int) -> list[Morpheme]:
+def _compound(surface: str, parts: tuple[tuple[str, str], ...], start: int) -> list[Morpheme]:
     """A compound's parts, each in its own place where the parts spell the whole."""
-    parts = _PART.findall(expression)
     if "".join(form for form, _ in parts) != surface:
         end = start + len(surface)
         return [Morpheme(form, tag, start, end, None, surface) for form, tag in parts]

@@ -148,12 +148,13 @@ def test_cross_fitted_logits_know_nothing_of_their_own_query() -> None:
         rng.normal(size=(200, 10)),
         rng.random(200) < 0.5,
         np.arange(200),
+        np.arange(200),
     )
     assert auroc(cross_fit(noise), noise.answerable) < 0.6
     assert auroc(cross_fit(signs(*made())), signs(*made()).answerable) > 0.95
 
 
-def test_queries_of_a_unit_are_left_out_together() -> None:
+def test_queries_of_a_cluster_are_left_out_together() -> None:
     rng = np.random.default_rng(3)
     values = np.repeat(
         rng.normal(size=(100, 10)), 4, axis=0
@@ -163,6 +164,7 @@ def test_queries_of_a_unit_are_left_out_together() -> None:
         values,
         np.repeat(rng.random(100) < 0.5, 4),
         np.repeat(np.arange(100), 4),
+        np.arange(400),
     )
     assert auroc(cross_fit(noise), noise.answerable) < 0.62
 

@@ -202,7 +202,7 @@ def test_cross_fitted_probabilities_are_calibrated_and_come_with_cutoffs() -> No
 def test_no_query_is_scored_by_a_fit_that_saw_it() -> None:
     """Turning the judgements of one group over leaves its own queries' logits as they were."""
     before = drawn(200)
-    turned = np.isin(before.query, np.flatnonzero(before.units == 3))
+    turned = np.isin(before.query, np.flatnonzero(before.clusters == 3))
     grade = np.where(turned, 1 - before.grade, before.grade)
     after = replace(
         before,

@@ -38,11 +38,12 @@ def test_right_is_what_was_judged_relevant(three: Candidates) -> None:
     assert three.right.tolist() == [False, True, False, False, True]
 
 
-def test_units_number_the_groups(three: Candidates) -> None:
-    units = three.units
-    assert units[0] == units[1] != units[2]
-
-    assert replace(three, groups=None).units.tolist() == [0, 1, 2]
+def test_clusters_number_the_groups_and_units_do_where_groups_were_asked_for(three: Candidates) -> None:
+    clusters = three.clusters
+    assert clusters[0] == clusters[1] != clusters[2]
+    assert replace(three, groups=None).clusters.tolist() == [0, 1, 2]
+    assert three.units.tolist() == [0, 1, 2]
+    assert replace(three, asked=True).units.tolist() == clusters.tolist()
 
 
 def test_each_mode_offers_its_own_channels_best(three: Candidates) -> None:

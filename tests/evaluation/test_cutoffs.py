@@ -34,6 +34,7 @@ def judged(
             relevant=np.array(relevant),
             known=np.ones(len(relevant)),
             groups=groups,
+            asked=groups is not None,
         ),
         logit.astype(np.float64),
     )
@@ -173,8 +174,8 @@ def test_the_units_needed_are_the_fewest_that_can_do(per: str) -> None:
         numbers = np.arange(units)
         return precision(Shown.of(numbers, np.full(units, 9.0), np.ones(units, bool), numbers, 3), aim)
 
-    assert all_right(aim.needed) is not None
-    assert all_right(aim.needed - 1) is None
+    assert all_right(aim.needed()) is not None
+    assert all_right(aim.needed() - 1) is None
 
 
 def test_a_precise_cutoff_keeps_its_promise_and_more_judgements_make_it_laxer() -> None:
@@ -204,7 +205,7 @@ def test_hits_no_better_than_chance_give_no_precise_cutoff() -> None:
     found = offered.precision()
     assert found.logit is None
     assert found.reason == (
-        "no cut-off was shown to be that precise by 300 units (43% are relevant at best); nor would sixteen times as "
+        "no cut-off was shown to be that precise by 300 queries (43% are relevant at best); nor would sixteen times as "
         "many like these do"
     )
     assert found.needed is None
@@ -215,7 +216,7 @@ def test_almost_precise_enough_says_how_many_judgements_would_do() -> None:
     found = judged(rows, [1] * 60).precision()
     assert (found.logit, found.needed) == (None, 360)
     assert found.reason == (
-        "no cut-off was shown to be that precise by 60 units (95% are relevant at best); some 360 like these would do"
+        "no cut-off was shown to be that precise by 60 queries (95% are relevant at best); some 360 like these would do"
     )
     assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(360)], [1] * 360).precision().logit is not None
     assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(240)], [1] * 240).precision().logit is None
@@ -227,17 +228,17 @@ def test_what_retrieval_misses_leaves_no_room_for_large_groups() -> None:
     groups = tuple(f"article {number // 10}" for number in range(100))
     found = judged(rows, [1] * 100, groups).coverage()
     assert found.logit is None
-    assert found.reason == "too few judgements: 10 units with an answer, 12 needed at least"
+    assert found.reason == "too few judgements: 10 groups of queries with an answer, 12 needed at least"
 
 
 def test_too_few_judgements_say_how_many_are_needed() -> None:
     rows = [(number, 5.0, 1) for number in range(6)]
     found = judged(rows, [1] * 6).precision()
-    assert found.needed == Aim().needed == 44
-    assert found.reason == "too few judgements: 6 units, 44 needed at least"
+    assert found.needed == Aim().needed() == 44
+    assert found.reason == "too few judgements: 6 queries, 44 needed at least"
     assert (
         judged(rows, [1] * 6).coverage().reason
-        == "too few judgements: 6 units with an answer, 9 needed at least"
+        == "too few judgements: 6 queries with an answer, 9 needed at least"
     )
 
 
@@ -284,3 +285,23 @@ def test_a_cutoff_is_a_number_or_a_reason() -> None:
         Cutoff("precise", "…", 1.0, None, 1, 1, {})
     with pytest.raises(NaruError, match="finite"):
         Cutoff("precise", "…", math.inf, 1.0, 1, 1, {})
+
+
+def test_popular_groups_count_by_their_queries() -> None:
+    """What is promised is about queries: a group of thirty that are wrong more often weighs as thirty, not as one."""
+    rng = np.random.default_rng(7)
+    aim = Aim(0.9)
+    sizes = np.where(np.arange(500) % 10 == 0, 30, 1)
+    units = np.repeat(np.arange(500), sizes)
+    likely = np.where(
+        np.repeat(sizes, sizes) == 30, 0.8, 0.97
+    )  # .84 of all queries, .95 of all groups on average
+    queries = np.arange(len(units))
+
+    def shown(chance: np.ndarray) -> Shown:
+        return Shown.of(queries, np.full(len(units), 5.0), rng.random(len(units)) < chance, units, aim.depth)
+
+    assert shown(likely).precision(0.0, "query") < 0.9
+    assert [precision(shown(likely), aim) for _ in range(20)] == [None] * 20
+    assert precision(shown(np.full(len(units), 0.99)), aim) is not None
+    assert shown(likely).size == pytest.approx(3.9 / 30)
