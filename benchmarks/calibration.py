@@ -20,13 +20,14 @@ import numpy as np
 
 from benchmarks.sets import JudgedSet, indexed, judged_sets
 from evaluation import fit as fitting
-from evaluation.calibrate import LEAST, Calibration, by_cosine, by_fusion, calibrate, cross_fit, sigmoid
+from evaluation.calibrate import LEAST, Calibration, by_cosine, by_fusion, calibrate, sigmoid
 from evaluation.candidates import Booleans, Candidates, Floats, collect, of_mode
 from evaluation.compare import flips, holm
 from evaluation.directions import ndcg
 from evaluation.figures import Estimate
 from evaluation.intervals import bootstrap, grouped
-from evaluation.reliability import ece, log_loss, reliability
+from evaluation.learning import learnt
+from evaluation.reliability import reliability
 from naru.relevance import MODES, Relevance
 
 GROUPS = {"korquad-dev": "article"}
@@ -123,31 +124,13 @@ def curve(sets: Sequence[Reported]) -> Iterator[str]:
     yield "| set | judged queries | nDCG@10 over the prior's | worst draw | ECE of the first hit | log loss |"
     yield "|---|---|---|---|---|---|"
     for one in sets:
-        offered = of_mode(one.test, "hybrid")
-        before = ndcg(offered, fitting.ranking(offered, one.prior.scores("hybrid"))).mean()
         answerable = one.chosen.relevant > 0
         for size in (size for size in SIZES if size < 0.9 * answerable.sum()):
-            found = [_few(one, size, seed) for seed in range(REPEATS)]
-            gains = [gain - before for gain, _, _ in found]
+            found = learnt(one.chosen, one.test, one.prior, size, REPEATS)
             yield (
-                f"| {one.name} | {size:,} | {np.mean(gains):+.4f} | {np.min(gains):+.4f} | "
-                f"{np.mean([off for _, off, _ in found]):.3f} | {np.mean([lost for _, _, lost in found]):.3f} |"
+                f"| {one.name} | {size:,} | {found.gain:+.4f} | {found.worst:+.4f} | {found.ece:.3f} | "
+                f"{found.log_loss:.3f} |"
             )
-
-
-def _few(one: Reported, size: int, seed: int) -> tuple[float, float, float]:
-    """Calibrated on about `size` queries with an answer: nDCG@10, ECE and log loss of the test part's first hits."""
-    units = one.chosen.clusters
-    order = np.random.default_rng(seed).permutation(units.max() + 1)
-    counts = np.cumsum(np.bincount(units, one.chosen.relevant > 0)[order])
-    chosen = np.isin(units, order[: int(np.searchsorted(counts, size)) + 1])
-    priors = {"hybrid": one.prior.scores("hybrid")}
-    fitted = cross_fit(one.chosen.select(chosen), priors)["hybrid"].fit
-    offered = of_mode(one.test, "hybrid")
-    logits = fitting.logits(offered, fitted)
-    first = offered.ranks(logits) == 0
-    said, right = sigmoid(logits[first]), offered.right[first]
-    return float(ndcg(offered, logits).mean()), ece(said, right), log_loss(said, right)
 
 
 def _trusted(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from rich.table import Table
 from evaluation import answerable as answering
 from evaluation import fit as fitting
 from evaluation.candidates import Candidates, Floats, collect, of_mode
-from evaluation.cutoffs import Offered, levels
+from evaluation.cutoffs import Offered, levels, promised, read_promise
 from evaluation.directions import Directions
 from evaluation.figures import Estimate
 from evaluation.fit import KINDS, SHOWN, Kind, fit_map, folds
@@ -78,53 +78,89 @@ class Calibration:
     relevance: Relevance
     modes: Mapping[str, Crossed]
 
-    def to_json(self) -> dict[str, Any]:
-        """`{"basis": .., "modes": {mode: {"scores", "rivalry", "map", "first hit": {measure: [value, low, high]},
-        "cutoffs": [..]}}}`."""
-        said = json.loads(self.relevance.to_json())
-        modes = {}
+    def rows(self) -> Iterator[tuple[str, str, dict[str, Estimate]]]:
+        """(mode, hits, reliability): of each mode's first hits and of those that `balanced` shows; then of the first hits
+        of raw cosine and of rank fusion, their scores taken for probabilities."""
         for mode, crossed in self.modes.items():
-            first = {name: [one.value, one.low, one.high] for name, one in crossed.first.items()}
-            modes[mode] = said["fits"][mode] | {"first hit": first}
-        return {"basis": said["basis"], "modes": modes}
+            yield mode, "first", crossed.first
+            cutoff = crossed.fit.level("balanced").logit
+            if cutoff is not None:
+                yield mode, "shown", crossed.shown(cutoff)
+        whole = self.modes["hybrid"].candidates
+        for name, said in (("raw cosine", by_cosine(whole)), ("rank fusion", by_fusion(whole))):
+            first = whole.ranks(said) == 0
+            clusters = whole.clusters[whole.query[first]]
+            yield name, "first", reliability(said[first], whole.right[first], clusters)
 
-    def table(self) -> Table:
-        """For the terminal: a row a mode."""
+    def to_json(self) -> dict[str, Any]:
+        """`{"basis": .., "modes": {mode: {"scores", "rivalry", "map", "cutoffs": [..]}}, "reliability": [{"by", "hits",
+        measure: [value, low, high]}]}`, of the first hits also as `"first hit"` of each mode."""
+        said = json.loads(self.relevance.to_json())
+        rows = [
+            (by, hits, {name: [one.value, one.low, one.high] for name, one in found.items()})
+            for by, hits, found in self.rows()
+        ]
+        first = {by: found for by, hits, found in rows if hits == "first"}
+        modes = {mode: said["fits"][mode] | {"first hit": first[mode]} for mode in self.modes}
+        told = [{"by": by, "hits": hits} | found for by, hits, found in rows]
+        return {"basis": said["basis"], "modes": modes, "reliability": told}
+
+    def tables(self) -> list[Table]:
+        """For the terminal: how far the probabilities are to be trusted, and the cut-offs."""
         basis = self.relevance.basis
-        title = (
+        trust = _table(
             ""
             if basis is None
-            else f"{basis.split}: {basis.queries:,} queries, {basis.answerable:,} with an answer"
+            else f"{basis.split}: {basis.queries:,} queries, {basis.answerable:,} with an answer",
+            "Cross-fitted, with 95 % intervals; `shown` are the hits of the cut-off balanced. ECE: by how much a probability is "
+            "off, on average.",
         )
-        table = Table(
-            title=title,
-            title_justify="left",
-            caption="Of the first hit, cross-fitted; 95 % intervals. Cut-offs are probabilities.",
-            caption_justify="left",
-            box=SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-        )
-        for name in ("mode", "map", "ECE", "Brier", "log loss"):
-            table.add_column(name)
-        names = [one.name for one in next(iter(self.modes.values())).fit.cutoffs]
-        for name in names:
-            table.add_column(name, justify="right")
-        for mode, crossed in self.modes.items():
-            fit = crossed.fit
-            cuts = ["–" if one.probability is None else f"{one.probability:.3f}" for one in fit.cutoffs]
-            shape = "none" if fit.map is None else type(fit.map).__name__.lower()
-            table.add_row(mode, shape, *(str(one) for one in crossed.first.values()), *cuts)
-        return table
+        for name in ("by", "hits", "ECE", "Brier", "log loss"):
+            trust.add_column(name, no_wrap=True)
+        for by, hits, found in self.rows():
+            said = (f"{one.value:.3f} [{one.low:.2f}, {one.high:.2f}]" for one in found.values())
+            trust.add_row(by, hits, *said)
+        cuts = _table("Cut-offs, as probabilities", "")
+        cuts.add_column("")
+        for mode in self.modes:
+            cuts.add_column(mode, justify="right")
+        fits = [crossed.fit for crossed in self.modes.values()]
+        for row in zip(*(fit.cutoffs for fit in fits), strict=True):
+            chosen = ("–" if one.probability is None else f"{one.probability:.3f}" for one in row)
+            cuts.add_row(row[0].name, *chosen)
+        cuts.add_row("map", *("none" if fit.map is None else type(fit.map).__name__.lower() for fit in fits))
+        return [trust, cuts]
 
     def reasons(self) -> list[str]:
-        """Why a cut-off has no number, one line each."""
-        return [
-            f"{one.name!r} in {mode} mode: {one.reason}"
+        """What could not be had and why, one line each."""
+        found = [
+            f"No cut-off {one.name!r} in {mode} mode: {one.reason}."
             for mode, crossed in self.modes.items()
             for one in crossed.fit.cutoffs
             if one.reason
         ]
+        basis = self.relevance.basis
+        if basis is not None and (
+            lacking := [mode for mode, one in self.modes.items() if one.fit.answering is None]
+        ):
+            without = basis.queries - basis.answerable
+            found.append(
+                f"No search in {', '.join(lacking)} mode will say that there is no answer: {without} judged queries have "
+                f"none, {answering.LEAST} are needed. Judge {answering.LEAST - without} more (rows of score 0 only)."
+            )
+        return found
+
+
+def _table(title: str, caption: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
 
 
 def calibrate(
@@ -132,14 +168,18 @@ def calibrate(
     split: Split,
     *,
     group: str | None = None,
+    promises: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Calibration:
     """Ask a split's queries of a collection and fit every mode to the judgements. Nothing is kept.
 
-    Queries of one `group` (see `evaluation.candidates.collect`) share a fold. NaruError: the split judges passages
+    Queries of one `group` (see `evaluation.candidates.collect`) share a fold. `promises` are cut-offs beside the three
+    levels, as `evaluation.cutoffs.promised` reads them. NaruError: the split judges passages
     that the collection lacks, or too few queries with an answer.
     """
     needed("scipy", "sklearn")
+    for asked in promises:
+        read_promise(asked)
     if len(split.answerable) < LEAST:
         raise NaruError(
             f"The split {split.name!r} has {len(split.answerable)} queries with an answer; a calibration needs {LEAST} "
@@ -158,7 +198,9 @@ def calibrate(
             one,
             fit=replace(one.fit, answering=_answering(searcher, split, one.candidates, one.fit.scores, mode)),
         )
-        for mode, one in cross_fit(candidates, {mode: prior.scores(mode) for mode in prior.modes}).items()
+        for mode, one in cross_fit(
+            candidates, {mode: prior.scores(mode) for mode in prior.modes}, promises
+        ).items()
     }
     made = searcher.provenance
     basis = Basis(
@@ -178,13 +220,20 @@ def calibrate(
     return Calibration(Relevance({mode: one.fit for mode, one in modes.items()}, basis), modes)
 
 
-def cross_fit(candidates: Candidates, priors: Mapping[str, Scores]) -> dict[str, Crossed]:
+def cross_fit(
+    candidates: Candidates, priors: Mapping[str, Scores], promises: Sequence[str] = ()
+) -> dict[str, Crossed]:
     """Fit each mode (mode -> its prior weights) to candidates of both channels."""
     directions = Directions.of(candidates, priors["hybrid"])
-    return {mode: _cross_fit(of_mode(candidates, mode), prior, directions) for mode, prior in priors.items()}
+    return {
+        mode: _cross_fit(of_mode(candidates, mode), prior, directions, promises)
+        for mode, prior in priors.items()
+    }
 
 
-def _cross_fit(candidates: Candidates, prior: Scores, directions: Directions) -> Crossed:
+def _cross_fit(
+    candidates: Candidates, prior: Scores, directions: Directions, promises: Sequence[str]
+) -> Crossed:
     units = candidates.clusters
     fold = folds(units)
     logits = {kind: np.empty(len(candidates.query)) for kind in KINDS}
@@ -205,11 +254,9 @@ def _cross_fit(candidates: Candidates, prior: Scores, directions: Directions) ->
     said = fitting.logits(candidates, whole)
     first = candidates.ranks(said) < SHOWN
     curve = fit_map(kind, said[first], candidates.right[first])
-    whole = replace(
-        whole,
-        map=curve,
-        cutoffs=levels(Offered(candidates, logits[kind])),
-    )
+    offered = Offered(candidates, logits[kind])
+    cutoffs = (*levels(offered), *(promised(offered, asked) for asked in dict.fromkeys(promises)))
+    whole = replace(whole, map=curve, cutoffs=cutoffs)
     return Crossed(candidates, whole, logits[kind], gains)
 
 

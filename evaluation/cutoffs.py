@@ -4,6 +4,12 @@
     balanced    the best F1 on the judged queries: no guarantee, a measurement
     sensitive   for at least 90 % of the queries that have an answer, the best relevant passage is shown
 
+and, where they are asked for, with other shares than 90 % too:
+
+    complete    for at least 90 % of the queries that have an answer, every relevant passage is shown
+    silent      at most 10 % of the queries that have no answer are shown anything, with confidence 90 %
+    accurate    the best accuracy on the judged queries' candidates: no guarantee, a measurement
+
 Each level is its promise; `sensitive` need not lie below `precise`. Promises hold for queries drawn like the judged
 ones, of the whole collection; logits must be cross-fitted: a model that saw a query knows too much of it. A candidate
 that nobody judged counts as not relevant, so where judgements are few true precision is higher than promised and a
@@ -21,7 +27,8 @@ import numpy.typing as npt
 from evaluation import conformal
 from evaluation.candidates import Candidates
 from evaluation.precision import Aim, Shown, enough, precision
-from naru.cutoffs import Cutoff
+from naru.cutoffs import PROMISES, Cutoff
+from naru.errors import NaruError
 from naru.relevance import probability
 
 Floats = npt.NDArray[np.float64]
@@ -229,6 +236,44 @@ class Offered:
 def levels(offered: Offered) -> tuple[Cutoff, Cutoff, Cutoff]:
     """precise, balanced, sensitive."""
     return offered.precision(), offered.best_f1(), offered.coverage()
+
+
+def promised(offered: Offered, asked: str) -> Cutoff:
+    """A cut-off by its promise: one of PROMISES, perhaps with a share, `precise=0.8`; its name is what was `asked`.
+
+    The share is that of the hits shown that are relevant (`precise`), of the queries with an answer whose passage is shown
+    (`sensitive`, `complete`), or of the queries without an answer that are shown anything (`silent`).
+    Raises NaruError on another name, and on a share that is not between 0 and 1.
+    """
+    kind, share = read_promise(asked)
+    match kind:
+        case "precise":
+            return offered.precision(None if share is None else Aim(share), name=asked)
+        case "silent":
+            return offered.silence(0.1 if share is None else share, name=asked)
+        case "accurate":
+            return offered.best_accuracy(name=asked)
+        case _:
+            alpha = 0.1 if share is None else 1 - share
+            return offered.coverage(alpha, every=kind == "complete", name=asked)
+
+
+def read_promise(asked: str) -> tuple[str, float | None]:
+    """Kind and share of `precise=0.8`; NaruError as `promised`."""
+    kind, equals, said = asked.partition("=")
+    if kind not in PROMISES or (kind == "accurate" and equals):
+        raise NaruError(
+            f"No promise {asked!r}; expected one of {', '.join(PROMISES)}, all but the last also with a share: precise=0.8."
+        )
+    if not equals:
+        return kind, None
+    try:
+        share = float(said)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise NaruError(f"Promise {asked!r}: the share is {said!r}; expected a number between 0 and 1.")
+    return kind, share
 
 
 def _sweep(scores: Floats, right: Booleans) -> tuple[Floats, Floats, Floats]:

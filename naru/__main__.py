@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -441,6 +442,16 @@ def calibrate(
         str | None,
         typer.Option(help="A metadata field of the passages: queries about one value go together."),
     ] = None,
+    promise: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A cut-off beside precise, balanced and sensitive, of that name: complete, silent or accurate; or one with "
+            "a share, precise=0.8, sensitive=0.95, silent=0.05. Several times."
+        ),
+    ] = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Show how many judged queries are enough; takes minutes.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option(help="Write the calibration to this file instead of keeping it.")
     ] = None,
@@ -448,7 +459,10 @@ def calibrate(
 ) -> None:
     """Fit probabilities and cut-offs to judged queries, and keep them with the collection."""
     from evaluation.calibrate import calibrate as fit
+    from evaluation.learning import curve as learning_curve
+    from evaluation.learning import table as curve_table
     from naru.beir import Beir
+    from naru.relevance import Relevance
     from naru.report import publish
 
     judged = Beir(beir).split(split)
@@ -457,23 +471,31 @@ def calibrate(
     with _searcher(store, collection, encoder) as searcher:
         with terminal.stages("searches") as stages:
             fitted = fit(
-                searcher, judged, group=group, progress=lambda done, total: stages("calibrate", done, total)
+                searcher,
+                judged,
+                group=group,
+                promises=promise or (),
+                progress=lambda done, total: stages("calibrate", done, total),
             )
+        prior = Relevance.prior(searcher.provenance.background)
         text = fitted.relevance.to_json()
         if output is None:
             searcher.collection.keep_relevance(text)
         else:
             publish(output, text)
+    learnt = list(learning_curve(fitted.modes["hybrid"].candidates, prior)) if curve else []
     if as_json:
-        typer.echo(json.dumps(fitted.to_json(), ensure_ascii=False))
+        said = fitted.to_json() | ({"curve": [asdict(one) for one in learnt]} if curve else {})
+        typer.echo(json.dumps(said, ensure_ascii=False))
         return
-    terminal.out.print(fitted.table())
+    terminal.out.print(*fitted.tables(), *([curve_table(learnt)] if curve else []))
     for reason in fitted.reasons():
-        terminal.note(f"No cut-off {reason}.")
-    where = (
-        "kept with the collection; what is open already must be opened again" if output is None else output
+        terminal.note(reason)
+    terminal.note(
+        "Calibration kept with the collection; a service that serves it takes it over in seconds."
+        if output is None
+        else f"Calibration written to {output}."
     )
-    terminal.note(f"Calibration {where}.")
 
 
 def _index(

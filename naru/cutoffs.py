@@ -16,6 +16,15 @@ from naru.errors import NaruError
 LEVELS = ("precise", "balanced", "sensitive")
 """The levels a service offers by name; `evaluation.cutoffs.levels` says what each promises."""
 
+PROMISES = ("precise", "sensitive", "complete", "silent", "accurate")
+"""What else may be asked for, alone or with a share ("precise=0.8"), and is stored under the name it was asked by;
+`evaluation.cutoffs.promised` says what each promises."""
+
+
+def is_level(name: str) -> bool:
+    """Whether a calibration may hold a cut-off of this name."""
+    return name in LEVELS or name.partition("=")[0] in PROMISES
+
 
 @dataclass(frozen=True, slots=True)
 class Cutoff:

@@ -12,7 +12,7 @@ from typing import Self
 
 from naru.answering import READ, READ_CHARACTERS, matched
 from naru.bm25 import Terms, known_share, query_vector
-from naru.cutoffs import LEVELS
+from naru.cutoffs import is_level
 from naru.documents import Hit
 from naru.encoder import Encoder, open_encoder
 from naru.errors import NaruError
@@ -186,7 +186,7 @@ class Searcher:
             return None
         if not isinstance(cutoff, str):
             return Cut(None, cutoff, logit(cutoff))
-        if self.relevance.void is not None and cutoff in LEVELS:
+        if self.relevance.void is not None and is_level(cutoff):
             return Cut(cutoff, None, None, void=self.relevance.void)
         return Cut.at(fit.level(cutoff), filtered=filter is not None)
 

@@ -10,13 +10,14 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from evaluation.calibrate import by_cosine, by_fusion, cross_fit, sigmoid
+from evaluation.calibrate import Calibration, by_cosine, by_fusion, cross_fit, sigmoid
 from evaluation.candidates import Candidates, Floats
 from evaluation.directions import Directions
 from evaluation.fit import Page, fit, fit_map, folds, likeliest, logits
+from evaluation.learning import curve
 from evaluation.reliability import ece, log_loss
 from naru.maps import Beta, Knots
-from naru.relevance import Fit, Scores
+from naru.relevance import Background, Fit, Relevance, Scores
 
 PRIOR = Scores(-3.0, 2.0, 20.0)
 PRIORS = {
@@ -197,6 +198,30 @@ def test_cross_fitted_probabilities_are_calibrated_and_come_with_cutoffs() -> No
     assert found["semantic"].fit.scores.lexical is None
     assert found["lexical"].fit.scores.semantic is None
     assert hybrid.first["ECE"].value == pytest.approx(ece(said, right))
+
+
+def test_what_was_fitted_is_told_beside_raw_scores() -> None:
+    found = Calibration(Relevance({}), cross_fit(drawn(800), PRIORS, ["complete", "precise=0.7"]))
+    rows = {(by, hits): measured["ECE"].value for by, hits, measured in found.rows()}
+    assert list(rows) == [
+        *((mode, hits) for mode in PRIORS for hits in ("first", "shown")),
+        ("raw cosine", "first"),
+        ("rank fusion", "first"),
+    ]
+    assert rows["hybrid", "first"] < min(rows["raw cosine", "first"], rows["rank fusion", "first"])
+    cutoffs = found.modes["hybrid"].fit.cutoffs
+    assert [one.name for one in cutoffs] == ["precise", "balanced", "sensitive", "complete", "precise=0.7"]
+    strict, lax = (one.logit for one in cutoffs if one.name.startswith("precise"))
+    assert lax is not None
+    assert strict is None or lax < strict
+
+
+def test_more_judged_queries_teach_more() -> None:
+    found = list(curve(drawn(800), Relevance.prior(Background(0.0, 0.1))))
+    assert [one.queries for one in found] == [50, 100, 200, 400][: len(found)]
+    assert len(found) >= 3
+    assert found[-1].log_loss < found[0].log_loss
+    assert all(one.worst <= one.gain for one in found)
 
 
 def test_no_query_is_scored_by_a_fit_that_saw_it() -> None:

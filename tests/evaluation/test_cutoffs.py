@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, precision_recall_curve
 
 from evaluation import conformal
 from evaluation.candidates import Candidates
-from evaluation.cutoffs import Offered, best_accuracy, best_f1, levels
+from evaluation.cutoffs import Offered, best_accuracy, best_f1, levels, promised
 from evaluation.precision import Aim, Shown, precision
 from naru.cutoffs import LEVELS, Cutoff
 from naru.errors import NaruError
@@ -305,3 +305,28 @@ def test_popular_groups_count_by_their_queries() -> None:
     assert [precision(shown(likely), aim) for _ in range(20)] == [None] * 20
     assert precision(shown(np.full(len(units), 0.99)), aim) is not None
     assert shown(likely).size == pytest.approx(3.9 / 30)
+
+
+def test_a_promise_is_asked_for_by_name_and_share() -> None:
+    offered = many()
+    for asked, same in (
+        ("precise=0.8", offered.precision(Aim(0.8))),
+        ("sensitive", offered.coverage()),
+        ("sensitive=0.8", offered.coverage(0.2)),
+        ("complete=0.8", offered.coverage(0.2, every=True)),
+        ("silent=0.5", offered.silence(0.5)),
+        ("accurate", offered.best_accuracy()),
+    ):
+        found = promised(offered, asked)
+        assert found.name == asked
+        assert (found.logit, found.promise, found.reason) == (same.logit, same.promise, same.reason)
+    strict, lax = promised(offered, "sensitive=0.7").logit, promised(offered, "sensitive").logit
+    assert strict is not None
+    assert lax is not None
+    assert strict > lax
+
+
+@pytest.mark.parametrize("asked", ["balanced", "precise=1", "precise=much", "sensitive=", "accurate=0.9", ""])
+def test_what_is_no_promise_is_refused(asked: str) -> None:
+    with pytest.raises(NaruError, match=r"[Pp]romise .* expected"):
+        promised(many(), asked)

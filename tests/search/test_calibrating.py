@@ -147,12 +147,18 @@ def test_the_command_keeps_a_calibration_and_search_goes_by_it(
     before = json.loads(runner.invoke(app, ["search", "카드", *where, "--json"]).stdout)
     by_file = runner.invoke(app, ["search", "카드", *where, "--relevance", str(file), "--json"])
     assert (before["calibrated"], json.loads(by_file.stdout)["calibrated"]) == (False, True)
+    refused = runner.invoke(app, ["calibrate", str(beir), "--split", "calibrate", *where, "--promise", "all"])
+    assert "No promise 'all'" in str(refused.exception)
     kept = runner.invoke(app, ["calibrate", str(beir), "--split", "calibrate", *where, "--json"])
     assert kept.exit_code == 0, kept.output
     said = json.loads(kept.stdout)
     assert said["basis"]["queries"] == len(Beir(beir).split("calibrate").queries)
     assert set(said["modes"]) == {"hybrid", "semantic", "lexical"}
     assert len(said["modes"]["hybrid"]["first hit"]["ECE"]) == 3
+    assert {(one["by"], one["hits"]) for one in said["reliability"]} >= {
+        ("hybrid", "first"),
+        ("rank fusion", "first"),
+    }
     after = runner.invoke(app, ["search", "카드 재발급", *where, "--cutoff", "balanced", "--json"])
     assert json.loads(after.stdout)["calibrated"] is True
     collection = open_store(store).open("help")
