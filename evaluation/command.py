@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -16,16 +16,16 @@ from evaluation.figures import Cut
 from evaluation.findings import Findings, findings
 from evaluation.measures import DEEPEST, MEASURES, deepest
 from evaluation.report import write_report
-from evaluation.results import write_results
-from evaluation.runs import Run, read_run, unanswered, write_run
+from evaluation.results import check_ending, write_results
+from evaluation.runs import Ranking, Run, read_run, unanswered, write_run
 from evaluation.slices import groups_by, parts
-from evaluation.sources import Described, Encodes, Service, exact_run
+from evaluation.sources import DEEPEST_SERVED, Described, Encodes, Service, exact_run
 from naru import __version__
-from naru.beir import Beir, write_qrels
-from naru.cutoffs import Cutoff
+from naru.beir import Beir, Split, write_qrels
 from naru.documents import Document, Passage
 from naru.errors import NaruError
 from naru.relevance import MODES
+from naru.sketch import held
 from search import Searcher
 
 
@@ -67,25 +67,12 @@ def run(
     NaruError where two systems have one name, or a report is wanted and nothing that was evaluated says probabilities.
     """
     judged = Beir(asked.beir).split(asked.split)
-    if asked.report is not None and searcher is None:
-        raise NaruError(
-            "--report is on probabilities; expected a collection or --service, not only runs and encoders."
-        )
-    if asked.report is not None and asked.report.is_file():
-        raise NaruError(
-            f"--report {asked.report} is a file; expected a folder, which is made where there is none."
-        )
-    groups_by(judged, asked.group)
-    for field in asked.slices:
-        parts(judged, field, list(judged.answerable))
-    basis = searcher.relevance.basis if isinstance(searcher, Searcher) else None
-    if basis is not None and basis.judgements == judgements_hash(judged):
-        note(
-            f"The calibration was fitted to these very queries ({basis.split!r}): its probabilities and cut-offs look "
-            "better here than they are. Evaluate on others."
-        )
     depth = max(DEEPEST, deepest(asked.measures))
-    modes: list[str] = list(asked.modes) if searcher is not None else []
+    _check(asked, judged, searcher, depth)
+    seen = _seen(judged, searcher)
+    if seen is not None:
+        note(seen)
+    modes: list[str] = list(dict.fromkeys(asked.modes)) if searcher is not None else []
     if searcher is not None and asked.baseline in MODES and asked.baseline not in modes:
         modes.append(asked.baseline)
     named = [*modes, *(Path(one).name for one in asked.dense), *(path.stem for path in asked.runs)]
@@ -116,6 +103,11 @@ def run(
         group=asked.group,
         intervals=asked.intervals or asked.report is not None,
     )
+    for name, found in runs.items():
+        if not any(_right(judged, query, ranking) for query, ranking in found.items()):
+            note(
+                f"Not one relevant passage is among the hits of {name}: are these the judgements of what it searched?"
+            )
     _write(asked, evaluation, note)
     if asked.report is not None and searcher is not None:
         facts = report_facts(
@@ -124,9 +116,70 @@ def run(
             _described(searcher, asked, modes[0]),
             mode=modes[0],
             retrieve=_retrieve(searcher),
+            doubts=[] if seen is None else [seen],
         )
         note(f"Report written to {write_report(asked.report, facts)}")
     return found_out
+
+
+def _check(asked: Asked, judged: Split, searcher: Searcher | Service | None, depth: int) -> None:
+    """NaruError for what would fail only after all searches were done, or mean nothing."""
+    if asked.report is not None and searcher is None:
+        raise NaruError(
+            "--report is on probabilities; expected a collection or --service, not only runs and encoders."
+        )
+    if asked.report is not None and asked.report.is_file():
+        raise NaruError(
+            f"--report {asked.report} is a file; expected a folder, which is made where there is none."
+        )
+    for option, path in (
+        ("--run-file", asked.run_file),
+        ("--per-query", asked.per_query),
+        ("--qrels-file", asked.qrels_file),
+    ):
+        if path is not None and not path.parent.is_dir():
+            raise NaruError(f"{option} {path}: there is no folder {path.parent}; make it first.")
+    if asked.per_query is not None:
+        check_ending(asked.per_query)
+    if isinstance(searcher, Service) and depth > DEEPEST_SERVED:
+        raise NaruError(
+            f"--measures: one looks at {depth} hits, a service gives {DEEPEST_SERVED} at most. Evaluate its store instead."
+        )
+    groups_by(judged, asked.group)
+    for field in asked.slices:
+        parts(judged, field, list(judged.answerable))
+    if isinstance(searcher, Searcher):
+        wanted = [one for grades in judged.answerable.values() for one, grade in grades.items() if grade > 0]
+        if wanted and not any(
+            searcher.collection.retrieve(wanted[at : at + 1000]) for at in range(0, len(wanted), 1000)
+        ):
+            named = ", ".join(map(repr, wanted[:5]))
+            raise NaruError(
+                f"Not one of the {len(wanted):,} relevant passages of the split {judged.name!r} is in the collection "
+                f"{searcher.collection.name!r}: {named}, ... Give the judgements of this collection."
+            )
+
+
+def _seen(judged: Split, searcher: Searcher | Service | None) -> str | None:
+    """A warning where the calibration saw queries that are evaluated."""
+    basis = searcher.relevance.basis if isinstance(searcher, Searcher) else None
+    if basis is None:
+        return None
+    share = 1.0
+    if basis.judgements != judgements_hash(judged):
+        share = held(basis.asked, (("", text) for text in judged.queries.values()))
+    if not share:
+        return None
+    which = "these very queries" if share == 1 else f"about {share:.0%} of these queries"
+    return (
+        f"The calibration was fitted to {which} ({basis.split!r}): its probabilities and cut-offs look better here than "
+        "they are. Evaluate on others."
+    )
+
+
+def _right(judged: Split, query: str, ranking: Ranking) -> bool:
+    grades = judged.qrels.get(query, {})
+    return any(grades.get(document, 0) > 0 for document, _ in ranking)
 
 
 def _write(asked: Asked, evaluation: Evaluation, note: Callable[[str], None]) -> None:
@@ -157,7 +210,7 @@ def _described(searcher: Searcher | Service, asked: Asked, mode: str) -> Describ
     }
     if isinstance(searcher, Service):
         about = searcher.described
-        return Described(about.collection, about.encoder, about.calibrated, made_from | dict(about.made_from))
+        return replace(about, made_from=made_from | dict(about.made_from), cutoffs=searcher.cutoffs(mode))
     made = searcher.provenance
     return Described(
         searcher.collection.name,
@@ -168,13 +221,5 @@ def _described(searcher: Searcher | Service, asked: Asked, mode: str) -> Describ
             "collection": f"{made.passages:,} passages, indexed {made.created}",
             "encoder": searcher.encoder.fingerprint,
         },
-        cutoffs=[_cut(one) for one in searcher.relevance.fit(mode).cutoffs],
+        cutoffs=[Cut.of(one) for one in searcher.relevance.fit(mode).cutoffs],
     )
-
-
-def _cut(one: Cutoff) -> Cut:
-    found = [f"{name} {value:.3f}" for name, value in one.found.items()]
-    rests = f"chosen on {one.queries:,} queries" + (
-        f" in {one.units:,} groups" if one.units < one.queries else ""
-    )
-    return Cut(one.name, one.promise, one.probability, one.reason or "; ".join([rests, *found]))

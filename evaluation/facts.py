@@ -26,10 +26,16 @@ Retrieve = Callable[[Sequence[str]], Iterable[Passage]]
 
 
 def report_facts(
-    found: Findings, searcher: Searches, described: Described, *, mode: str, retrieve: Retrieve | None = None
+    found: Findings,
+    searcher: Searches,
+    described: Described,
+    *,
+    mode: str,
+    retrieve: Retrieve | None = None,
+    doubts: Sequence[str] = (),
 ) -> ReportFacts:
     """The facts of one mode; `found` must have estimates. `searcher` is asked once more for the worst queries, and
-    `retrieve` for the passages that they should have found (None: their ids are shown)."""
+    `retrieve` for the passages that they should have found (None: their ids are shown). `doubts` are told first."""
     evaluation = found.evaluation
     judged = evaluation.judged
     rows = [
@@ -76,6 +82,7 @@ def report_facts(
         worst=list(_worst(evaluation, searcher, mode, by, retrieve)),
         worst_by=by,
         notes=[f"Charts and cut-offs look at the first {DEPTH} hits of each query."],
+        doubts=doubts,
         made_from=described.made_from,
         intervals=f"95% BCa bootstrap intervals over {found.unit}",
     )

@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
+from naru.cutoffs import Cutoff
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -47,6 +50,14 @@ class Cut:
     promise: str
     probability: float | None
     evidence: str = ""
+
+    @classmethod
+    def of(cls, one: Cutoff) -> Self:
+        """As a calibration or a service states it."""
+        found = [f"{name} {value:.3f}" for name, value in one.found.items()]
+        groups = f" in {one.units:,} groups" if one.units < one.queries else ""
+        rests = f"chosen on {one.queries:,} queries{groups}"
+        return cls(one.name, one.promise, one.probability, one.reason or "; ".join([rests, *found]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +126,7 @@ class ReportFacts:
     worst: Sequence[Worst] = ()
     worst_by: str = "nDCG@10"
     notes: Sequence[str] = ()
+    doubts: Sequence[str] = ()  # why the figures may be better than they should be
     made_from: Mapping[str, str] = field(default_factory=dict)  # versions, fingerprints, hashes
     intervals: str = "95% bootstrap intervals over queries"
 

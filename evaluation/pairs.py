@@ -52,6 +52,7 @@ class Pairs:
     second: Sequence[str]
     scores: Floats | None
     labels: Booleans | None
+    read: str = ""  # the fields that scores and labels were read from
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class PairFigures:
     f1: Threshold | None
     average_precision: float | None
     correlations: Mapping[str, float]
+    read: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, those that there are."""
@@ -96,7 +98,7 @@ class PairFigures:
     def lines(self) -> list[str]:
         """For the terminal."""
         labelled = "" if self.positives is None else f", {self.positives:,} of them alike"
-        said = [f"{self.pairs:,} pairs{labelled}"]
+        said = [f"{self.pairs:,} pairs{labelled}" + (f" ({self.read})" if self.read else "")]
         for name, found in (("accuracy", self.accuracy), ("F1", self.f1)):
             if found is not None:
                 said.append(
@@ -133,11 +135,24 @@ def read_pairs(path: str | Path, *, positive: float | None = None) -> Pairs:
                 )
             column.append(fields[name])
         for name in (*SCORES, *LABELS):
+            if (name in fields) != (name in columns) and len(first) > 1:
+                raise NaruError(
+                    f"{where}: {name!r} is here or was further up, but not both; every pair needs it, or none."
+                )
             if name in fields:
                 columns.setdefault(name, []).append(_number(where, name, fields[name]))
     if not first:
         raise NaruError(f"{path}: no pairs.")
-    whole = {name: np.array(values) for name, values in columns.items() if len(values) == len(first)}
+    whole = {name: np.array(values) for name, values in columns.items()}
+    if (
+        names == ("premise", "hypothesis")
+        and np.isin(whole.get("label", [0]), (0, 1, 2)).all()
+        and 2 in whole.get("label", [])
+    ):
+        raise NaruError(
+            f"{path}: 'label' holds classes of inference (0, 1, 2), which are no grades of similarity. Leave the neutral "
+            "pairs out and label entailment 1, contradiction 0."
+        )
     binary = {name: bool(np.isin(values, (0, 1)).all()) for name, values in whole.items()}
     label = next((name for name in LABELS if binary.get(name)), None)
     score = next((name for name in (*SCORES, "label") if name in whole and name != label), None)
@@ -151,7 +166,10 @@ def read_pairs(path: str | Path, *, positive: float | None = None) -> Pairs:
         labels = scores >= positive
     if scores is None and labels is None:
         raise NaruError(f"{path}: every pair needs one of the fields {', '.join((*SCORES, *LABELS))}.")
-    return Pairs(first, second, scores, labels)
+    read = [f"scores from {score!r}"] if scores is not None else []
+    if labels is not None:
+        read.append(f"labels from {label!r}" if positive is None else f"1 from {score} {positive:g} on")
+    return Pairs(first, second, scores, labels, ", ".join(read))
 
 
 def evaluate_pairs(encoder: Encodes, pairs: Pairs) -> PairFigures:
@@ -177,7 +195,7 @@ def evaluate_pairs(encoder: Encodes, pairs: Pairs) -> PairFigures:
             correlations[f"{name} Pearson"] = float(pearsonr(values, pairs.scores).statistic)
             correlations[f"{name} Spearman"] = float(spearmanr(values, pairs.scores).statistic)
     if pairs.labels is None:
-        return PairFigures(len(pairs.first), None, None, None, None, correlations)
+        return PairFigures(len(pairs.first), None, None, None, None, correlations, pairs.read)
     positives = int(pairs.labels.sum())
     if positives in (0, len(pairs.labels)):
         raise NaruError(
@@ -190,6 +208,7 @@ def evaluate_pairs(encoder: Encodes, pairs: Pairs) -> PairFigures:
         _threshold(similar["cosine"], pairs.labels, best_f1, _f1),
         float(average_precision_score(pairs.labels, similar["cosine"])),
         correlations,
+        pairs.read,
     )
 
 

@@ -78,7 +78,8 @@ def _lead(facts: ReportFacts) -> str:
 
 
 def _short(facts: ReportFacts) -> Section:
-    parts: list[Part] = [Paragraph(sentence) for sentence in _sentences(facts)]
+    parts: list[Part] = [Paragraph(doubt, "doubt") for doubt in facts.doubts]
+    parts += [Paragraph(sentence) for sentence in _sentences(facts)]
     if not facts.calibrated:
         parts.append(
             Paragraph(
@@ -138,7 +139,8 @@ def _trust(facts: ReportFacts, drawn: Mapping[str, Drawn]) -> Iterator[Section]:
             "probabilities": (
                 "Two histograms of the probability, of relevant hits and of hits that are not.",
                 "How often each probability was said. Good search puts relevant hits to the right and the others to "
-                "the left; what overlaps cannot be told apart by any cut-off. Dotted lines are the cut-offs.",
+                "the left; what overlaps cannot be told apart by any cut-off."
+                + _where(facts, " Dotted lines are the cut-offs."),
             ),
         },
     )
@@ -159,15 +161,17 @@ def _cuts(facts: ReportFacts, drawn: Mapping[str, Drawn]) -> Iterator[Section]:
         drawn,
         {
             "precision-recall": (
-                "Precision over recall, with the cut-offs marked.",
+                "Precision over recall.",
                 "Each point of the line is a cut-off. To the right more of the relevant passages are shown, and to the "
-                "top less is shown that is not relevant; no cut-off gets both. The marks are the chosen ones.",
+                "top less is shown that is not relevant; no cut-off gets both."
+                + _where(facts, " The marks are the chosen ones."),
             ),
             "risk-coverage": (
-                "Risk over coverage, with the cut-offs marked.",
+                "Risk over coverage.",
                 "What if queries were answered only when naru is sure enough? To the right more queries are answered; "
                 "the line says which share of their first hits is then wrong. Lower is better. Answering a query that has "
-                "no answer is always wrong. The marks are the queries for which a cut-off shows something.",
+                "no answer is always wrong."
+                + _where(facts, " The marks are the queries for which a cut-off shows something."),
             ),
         },
     )
@@ -191,9 +195,14 @@ def _cuts(facts: ReportFacts, drawn: Mapping[str, Drawn]) -> Iterator[Section]:
     yield Section("Where to cut", parts)
 
 
+def _where(facts: ReportFacts, sentence: str) -> str:
+    """A sentence on the cut-offs in a chart, where there are any."""
+    return sentence if any(cut.probability is not None for cut in facts.cutoffs) else ""
+
+
 def _cut(facts: ReportFacts, cut: Cut) -> tuple[str, ...]:
     if cut.probability is None:
-        return (cut.name, "unreachable", "–", "–", "–", "–")
+        return (cut.name, "none: see below", "–", "–", "–", "–")
     shown = facts.probability >= cut.probability
     reached = len(np.unique(facts.query[shown])) / max(1, facts.queries)
     point = precision_recall(facts).at(cut.probability)

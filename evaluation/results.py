@@ -47,9 +47,8 @@ def results(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
 
 def write_results(evaluation: Evaluation, path: Path) -> None:
     """As CSV or JSON lines, by the file's ending. NaruError for another ending or where it cannot be written."""
+    check_ending(path)
     rows = results(evaluation)
-    if path.suffix not in {".csv", ".jsonl"}:
-        raise NaruError(f"{path}: expected a file that ends in .csv or .jsonl.")
     try:
         with path.open("w", encoding="utf-8-sig" if path.suffix == ".csv" else "utf-8", newline="") as file:
             if path.suffix == ".jsonl":
@@ -62,6 +61,12 @@ def write_results(evaluation: Evaluation, path: Path) -> None:
             table.writerows(rows)
     except OSError as error:
         raise NaruError(f"{path}: the results cannot be written there: {error.strerror}.") from error
+
+
+def check_ending(path: Path) -> None:
+    """NaruError unless results can be written to a file of this name."""
+    if path.suffix not in {".csv", ".jsonl"}:
+        raise NaruError(f"{path}: expected a file that ends in .csv or .jsonl.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,13 +47,14 @@ def write_run(run: Run, path: Path, tag: str = "naru") -> None:
 
 
 def read_run(path: Path) -> Run:
-    """A run by falling score, ties by the RANK column; a `.json` file is {query: {document: score}}, ties in its order.
+    """A run by falling score as trec_eval reads it: in float32, whatever the RANK column says, ties by falling id. A `.json`
+    file is {query: {document: score}}.
 
     NaruError names the line.
     """
     if path.suffix == ".json":
         return _read_json(path)
-    found: dict[str, dict[str, tuple[float, int]]] = {}
+    found: dict[str, dict[str, float]] = {}
     for where, line in placed(path):
         cells = columns(line, 6)
         if cells is None:
@@ -67,19 +68,16 @@ def read_run(path: Path) -> Run:
                 f"{where}: {document!r} is there twice for the query {query!r}; expected it once."
             )
         try:
-            ranking[document] = (float(score), int(rank))
+            ranking[document], _ = float(score), int(rank)
         except ValueError as error:
             raise NaruError(
                 f"{where}: rank {rank!r}, score {score!r}; expected a whole number and a number."
             ) from error
-        if not math.isfinite(ranking[document][0]):
+        if not math.isfinite(ranking[document]):
             raise NaruError(f"{where}: score {score!r}; expected a finite number.")
     if not found:
         raise NaruError(f"{path}: no results; expected lines of query Q0 document rank score tag.")
-    return {
-        query: _ranked((document, score) for document, (score, _) in ranking.items())
-        for query, ranking in found.items()
-    }
+    return {query: _ranked(ranking.items()) for query, ranking in found.items()}
 
 
 def unanswered(path: str | Path, run: Run, judged: Collection[str]) -> str | None:
@@ -91,8 +89,8 @@ def unanswered(path: str | Path, run: Run, judged: Collection[str]) -> str | Non
 
 
 def _ranked(found: Iterable[tuple[str, float]]) -> Ranking:
-    """By falling score and, as trec_eval has it whatever ranks a file states, equal scores by falling id."""
-    return sorted(sorted(found, key=lambda one: one[0], reverse=True), key=lambda one: -one[1])
+    """By falling score, in float32, and equal ones by falling id."""
+    return sorted(sorted(found, key=lambda one: one[0], reverse=True), key=lambda one: -np.float32(one[1]))
 
 
 def _read_json(path: Path) -> Run:

@@ -15,9 +15,13 @@ import numpy.typing as npt
 
 from evaluation.figures import Cut
 from evaluation.runs import Ranking, Run
+from naru.cutoffs import Cutoff
 from naru.documents import Document, Hit, Passage
 from naru.errors import NaruError
 from naru.text import Analyzer, normalize
+
+DEEPEST_SERVED = 100
+"""Hits that a service gives at most."""
 
 _BLOCK = 1024  # documents scored at a time
 _TRIES = 5
@@ -52,9 +56,13 @@ class Service:
         self._client = httpx.Client(base_url=self.url, timeout=timeout)
         try:
             about = self._about(collection)
+        except (KeyError, TypeError, AttributeError) as error:
+            self.close()
+            raise NaruError(f"{self.url}: answers, but not as naru does; is this naru?") from error
         except BaseException:
             self.close()
             raise
+        self._cutoffs: dict[str, list[dict[str, Any]]] = about["cutoffs"]
         self.collection = str(about["name"])
         self.described = Described(
             self.collection,
@@ -89,6 +97,10 @@ class Service:
             said.get("answerable"),
         )
 
+    def cutoffs(self, mode: str) -> list[Cut]:
+        """The levels that the service offers in a mode."""
+        return [Cut.of(Cutoff.from_json(one)) for one in self._cutoffs.get(mode, ())]
+
     def _about(self, collection: str | None) -> dict[str, Any]:
         """What the service says of the collection, or of its only one."""
         found: dict[str, dict[str, Any]] = {
@@ -114,7 +126,7 @@ class Service:
                 ) from error
             if reply.status_code != httpx.codes.SERVICE_UNAVAILABLE or attempt == _TRIES - 1:
                 break
-            time.sleep(float(reply.headers.get("Retry-After", 1)))
+            time.sleep(_seconds(reply.headers.get("Retry-After")))
         try:
             said = reply.json()
         except ValueError as error:
@@ -122,7 +134,8 @@ class Service:
                 f"{self.url}{path}: status {reply.status_code} and no JSON; is this naru?"
             ) from error
         if not reply.is_success or not isinstance(said, dict):
-            message = said.get("error", {}).get("message") if isinstance(said, dict) else None
+            told = said.get("error") if isinstance(said, dict) else None
+            message = told.get("message") if isinstance(told, dict) else None
             raise NaruError(f"{self.url}{path}: {message or f'status {reply.status_code}; is this naru?'}")
         return said
 
@@ -136,6 +149,14 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _seconds(retry_after: str | None) -> float:
+    """How long to wait before asking again, at most ten seconds; a second where the header is a date or nothing."""
+    try:
+        return min(max(float(retry_after or 1), 0.0), 10.0)
+    except ValueError:
+        return 1.0
 
 
 class Encodes(Protocol):

@@ -157,6 +157,7 @@ class Basis:
     answerable: int
     fitted: str
     sketch: Sketch = ()
+    asked: Sketch = ()  # of the queries, as passages without a title
 
     def void(self, made: Made) -> str | None:
         """Why a fit on this basis says nothing about a collection; None: it holds."""
@@ -217,10 +218,13 @@ class Relevance:
 
     @classmethod
     def kept(cls, text: str | None, made: Made) -> Self:
-        """What was kept beside a collection, where it still holds for it; else the prior, saying why."""
+        """What was kept beside a collection, where it can be read and still holds for it; else the prior, saying why."""
         if text is None:
             return cls.prior(made.background)
-        found = cls.from_json(text, f"the calibration kept with the collection {made.collection!r}")
+        try:
+            found = cls.from_json(text, "it")
+        except NaruError as error:
+            return cls.prior(made.background, f"the calibration is void: {error}")
         void = found._void(made)
         return found if void is None else cls.prior(made.background, f"the calibration is void: {void}")
 
@@ -268,7 +272,7 @@ class Relevance:
                     f"{where}: format {said['format']!r}; this naru reads {FORMAT}. Run `naru calibrate` again."
                 )
             return cls({mode: _fit(one) for mode, one in said["fits"].items()}, _basis(said["basis"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise NaruError(f"{where}: damaged: {error!r}. Run `naru calibrate` again.") from error
 
     def _void(self, made: Made) -> str | None:
@@ -276,7 +280,8 @@ class Relevance:
 
 
 def _basis(said: Mapping[str, Any]) -> Basis:
-    return Basis(**{**said, "sketch": tuple(said.get("sketch", ()))})
+    sketches = {name: tuple(said.get(name, ())) for name in ("sketch", "asked")}
+    return Basis(**{**said, **sketches})
 
 
 def _fit(said: Mapping[str, Any]) -> Fit:
@@ -286,7 +291,13 @@ def _fit(said: Mapping[str, Any]) -> Fit:
         curve = Knots(tuple(shape["raw"]), tuple(shape["calibrated"])) if "raw" in shape else Beta(**shape)
     cutoffs = tuple(Cutoff.from_json(one) for one in said["cutoffs"])
     answering = None if said["answering"] is None else Answering.from_json(said["answering"])
-    return Fit(Scores(**said["scores"]), float(said["rivalry"]), curve, cutoffs, answering)
+    scores, rivalry = Scores(**said["scores"]), float(said["rivalry"])
+    channels = [one for one in (scores.semantic, scores.lexical) if one is not None]
+    if not all(
+        isinstance(one, int | float) and math.isfinite(one) for one in (scores.bias, *channels, rivalry)
+    ):
+        raise ValueError(f"weights that are no finite numbers: {said['scores']}, rivalry {rivalry}")
+    return Fit(scores, rivalry, curve, cutoffs, answering)
 
 
 def _outweighing(logits: Sequence[float]) -> float:

@@ -25,8 +25,7 @@ class Sketcher:
         self._held: set[int] = set()
 
     def add(self, title: str, text: str) -> None:
-        digest = blake2b(f"{title}\0{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        number = -int.from_bytes(digest, "big")
+        number = -_hash(title, text)
         if number in self._held:
             return
         if len(self._least) < SIZE:
@@ -38,6 +37,11 @@ class Sketcher:
 
     def sketch(self) -> Sketch:
         return tuple(f"{-number:016x}" for number in sorted(self._least, reverse=True))
+
+
+def _hash(title: str, text: str) -> int:
+    digest = blake2b(f"{title}\0{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 def sketched(passages: Iterable[tuple[str, str]]) -> Sketch:
@@ -55,3 +59,12 @@ def shared(one: Sketch, two: Sketch) -> float:
     least = sorted({*one, *two})[:SIZE] if max(len(one), len(two)) == SIZE else [*{*one, *two}]
     both = {*one} & {*two}
     return sum(each in both for each in least) / len(least)
+
+
+def held(sketch: Sketch, passages: Iterable[tuple[str, str]]) -> float:
+    """About what share in [0, 1] of these (title, text) pairs is in the collection of the sketch; exact where that has
+    fewer than SIZE passages. Of those above the greatest hash of a full sketch nothing is known."""
+    hashes = {_hash(title, text) for title, text in passages}
+    if len(sketch) == SIZE:
+        hashes = {one for one in hashes if one <= int(sketch[-1], 16)}
+    return len(hashes & {int(one, 16) for one in sketch}) / max(1, len(hashes))

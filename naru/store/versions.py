@@ -78,7 +78,7 @@ class Versions:
 
     def current(self) -> str | None:
         try:
-            return (self.folder / "CURRENT").read_text("utf-8").strip()
+            return (self.folder / "CURRENT").read_text("utf-8", errors="replace").strip()
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -132,7 +132,7 @@ class Versions:
 
     def relevance(self) -> str | None:
         try:
-            return (self.folder / "relevance.json").read_text("utf-8")
+            return (self.folder / "relevance.json").read_text("utf-8", errors="replace")
         except FileNotFoundError:
             return None
 

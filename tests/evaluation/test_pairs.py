@@ -118,6 +118,7 @@ def test_korsts_klue_and_question_pairs_are_read(tmp_path: Path) -> None:
     labels = {"label": 3.7, "real-label": 3.714, "binary-label": 1}
     klue.write_text(json.dumps([{"sentence1": "가", "sentence2": "나", "labels": labels}]))
     found = read_pairs(klue)
+    assert found.read == "scores from 'real-label', labels from 'binary-label'"
     assert found.scores is not None
     assert found.labels is not None
     assert (found.scores.tolist(), found.labels.tolist()) == ([3.714], [True])
@@ -161,6 +162,16 @@ ONE = '{"sentence1": "가", "sentence2": "나", "score": 1}'
             "pairs.json",
             f"[{ONE},\n{ONE.replace(' 1', ' null')}]",
             r"json:2: 'score' is None; expected a number",
+        ),
+        (
+            "pairs.jsonl",
+            f'{ONE}\n{{"sentence1": "가", "sentence2": "나"}}\n',
+            r"jsonl:2: 'score' is here or was further up",
+        ),
+        (
+            "nli.csv",
+            "premise,hypothesis,label\n가,나,0\n다,라,2\n",
+            r"nli\.csv: 'label' holds classes of inference",
         ),
         ("pairs.jsonl", f"{ONE}\n[1]\n", r"jsonl:2: got '\[1\]', expected an object"),
     ],

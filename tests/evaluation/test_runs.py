@@ -123,3 +123,16 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         write_run({}, tmp_path / "no" / "run")
     with pytest.raises(NaruError, match="cannot be read: No such file"):
         read_run(tmp_path / "no")
+
+
+@pytest.mark.parametrize(("high", "low"), [("0.1234567891", "0.1234567890"), ("16777217", "16777216")])
+def test_scores_that_float32_cannot_tell_apart_are_ties_as_for_trec_eval(
+    tmp_path: Path, high: str, low: str
+) -> None:
+    path = tmp_path / "run.trec"
+    path.write_text(f"q Q0 a 1 {high} x\nq Q0 b 2 {low} x\n", "utf-8")
+    run = read_run(path)
+    assert [document for document, _ in run["q"]] == ["b", "a"]
+    qrels = {"q": {"a": 1}}
+    theirs = ir_measures.calc_aggregate([ir_measures.AP], qrels, {"q": {"a": float(high), "b": float(low)}})
+    assert measure(run, qrels, ["AP"]).means["AP"] == pytest.approx(theirs[ir_measures.AP]) == 0.5

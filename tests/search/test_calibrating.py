@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,11 @@ from typer.testing import CliRunner
 
 from evaluation.calibrate import Calibration, calibrate
 from evaluation.candidates import collect
+from evaluation.command import Asked, run
 from evaluation.fit import logits
 from naru.__main__ import app
 from naru.beir import Beir, Split
+from naru.encoder import Encoder
 from naru.errors import NaruError
 from naru.filters import Equals
 from naru.relevance import Relevance, probability
@@ -131,6 +134,52 @@ def test_a_calibration_of_another_making_is_refused_as_a_file_and_void_when_kept
     answer = other.search("카드")
     assert not answer.calibrated
     assert "encoder another" in answer.notes[0].message
+
+
+@pytest.mark.parametrize(
+    "damage", ["{", '{"format": 99}', '{"format": 1, "basis": {}, "fits": {"hybrid": {}}}', "[]"]
+)
+def test_a_damaged_calibration_is_void_and_can_be_fitted_anew(
+    searcher: Searcher, split: Split, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searcher.collection, "relevance", lambda: damage)
+    opened = Searcher(searcher.collection, searcher.encoder, searcher.analyzer)
+    answer = opened.search("카드")
+    assert not answer.calibrated
+    assert answer.hits
+    assert [note.kind for note in answer.notes] == ["void"]
+    assert "Run `naru calibrate` again" in answer.notes[0].message
+    assert calibrate(opened, split).relevance.calibrated
+
+
+def test_weights_that_are_no_numbers_are_damage(fitted: Calibration) -> None:
+    said = json.loads(fitted.relevance.to_json())
+    said["fits"]["hybrid"]["scores"]["bias"] = None
+    with pytest.raises(NaruError, match=r"here: damaged: .*no finite numbers"):
+        Relevance.from_json(json.dumps(said), "here")
+
+
+def test_evaluating_on_what_was_calibrated_on_is_told(
+    searcher: Searcher, fitted: Calibration, beir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searcher, "relevance", fitted.relevance)
+    judged = Path(shutil.copytree(beir, tmp_path / "judged"))
+    header, *seen = (judged / "qrels" / "calibrate.tsv").read_text("utf-8").splitlines(keepends=True)
+    _, *unseen = (judged / "qrels" / "test.tsv").read_text("utf-8").splitlines(keepends=True)
+    (judged / "qrels" / "half.tsv").write_text("".join([header, *seen[: len(seen) // 2]]), "utf-8")
+    (judged / "qrels" / "some.tsv").write_text("".join([header, seen[0], *unseen]), "utf-8")
+    for name, told in (
+        ("calibrate", "these very queries"),
+        ("half", "these very queries"),
+        ("some", "% of these queries"),
+        ("test", None),
+    ):
+        notes: list[str] = []
+        wanted = Asked(judged, name, modes=("lexical",), report=tmp_path / name)
+        run(wanted, searcher, Encoder, lambda _: [], lambda *_: None, notes.append)
+        page = (tmp_path / name / "report.html").read_text("utf-8")
+        assert (told is not None) == ("look better here than they are" in page)
+        assert told is None or any(told in note for note in notes)
 
 
 def test_the_command_keeps_a_calibration_and_search_goes_by_it(

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI, Response
 
 from evaluation.command import Asked, run
 from evaluation.evaluate import evaluate
@@ -98,6 +99,59 @@ def test_what_a_service_refuses(client: httpx.Client) -> None:
         Service(f"{url}/docs")
     with Service(url, "help") as service, pytest.raises(NaruError, match="limit"):
         service.search("카드", limit=1000)
+
+
+@pytest.mark.parametrize("body", ['{"error": "Not Found"}', '{"status": "ok"}', "[]"])
+def test_another_service_is_told_from_naru(body: str, serve: Any) -> None:
+    other = FastAPI()
+
+    @other.get("/v1/collections")
+    def collections() -> Response:
+        return Response(body, 200 if "ok" in body else 404, media_type="application/json")
+
+    with serve(other) as client, pytest.raises(NaruError, match="is this naru"):
+        Service(str(client.base_url))
+
+
+def test_judgements_of_another_collection_are_refused_or_told(
+    searcher: Searcher, client: httpx.Client, beir: Path
+) -> None:
+    qrels = beir / "qrels" / "foreign.tsv"
+    qrels.write_text("query-id\tcorpus-id\tscore\nlost\tX1\t1\nmoved\tX2\t1\n", "utf-8")
+    wanted = asked(beir, split="foreign", modes=("lexical",))
+    with pytest.raises(
+        NaruError, match=r"Not one of the 2 relevant passages .* in the collection 'help': 'X1', 'X2'"
+    ):
+        found(wanted, searcher)
+    with Service(str(client.base_url), "help") as service:
+        _, notes = found(wanted, service)
+    assert notes == [
+        "Not one relevant passage is among the hits of lexical: are these the judgements of what it searched?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"per_query": Path("results.txt")}, r"ends in \.csv or \.jsonl"),
+        ({"run_file": Path("no/such/run.trec")}, r"--run-file .* there is no folder no/such"),
+        ({"qrels_file": Path("no/qrels")}, r"--qrels-file .* there is no folder no"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_the_search(
+    searcher: Searcher, beir: Path, changes: dict[str, Path], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searcher, "search", None)  # nothing is searched
+    with pytest.raises(NaruError, match=message):
+        found(asked(beir, **changes), searcher)
+
+
+def test_a_service_gives_so_many_hits_and_no_more(client: httpx.Client, beir: Path) -> None:
+    with (
+        Service(str(client.base_url), "help") as service,
+        pytest.raises(NaruError, match="one looks at 200 hits, a service gives 100 at most"),
+    ):
+        found(asked(beir, measures=("R@200",)), service)
 
 
 def test_exact_search_finds_the_greatest_cosines(bundle: Path) -> None:
@@ -237,8 +291,10 @@ def test_a_report_on_what_was_calibrated(
     found(asked(beir, modes=("hybrid",), group="topic", report=tmp_path / "report"), searcher)
     page = (tmp_path / "report" / "report.html").read_text("utf-8")
     assert "Nothing was calibrated" not in page
+    assert "look better here" not in page
     assert "ECE, first hit" in page
     assert "chosen on 90 queries in 40 groups; precision 0.930" in page
-    assert "unreachable" in page
+    assert "none: see below" in page
+    assert "Dotted lines are the cut-offs." in page
     assert "recall is 0.91" in page
     assert "over groups of queries by topic" in page
