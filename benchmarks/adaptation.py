@@ -48,7 +48,7 @@ from finetune.train import Options, train
 from indexer.corpus import Corpus
 from naru import terminal
 from naru.errors import NaruError
-from naru.report import publish
+from naru.files import publish
 
 PARTS = ("demo", "law", "negatives")
 MEASURES = ("nDCG@10", "R@1", "R@10", "R@100")

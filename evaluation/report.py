@@ -12,6 +12,7 @@ import numpy as np
 from evaluation.charts import charts
 from evaluation.figures import Cut, Estimate, ReportFacts, Worst, precision_recall
 from naru.drawing import Drawn
+from naru.files import publish
 from naru.report import (
     Item,
     Items,
@@ -25,7 +26,6 @@ from naru.report import (
     Tiles,
     Tone,
     page,
-    publish,
 )
 
 _MEANINGS = {

@@ -16,6 +16,7 @@ from evaluation.runs import read_run, unanswered
 from naru import terminal
 from naru.beir import Qrels
 from naru.errors import NaruError
+from naru.files import replacing
 from naru.lines import placed
 
 
@@ -50,7 +51,7 @@ def write_results(evaluation: Evaluation, path: Path) -> None:
     check_ending(path)
     rows = results(evaluation)
     try:
-        with path.open("w", encoding="utf-8-sig" if path.suffix == ".csv" else "utf-8", newline="") as file:
+        with replacing(path, "utf-8-sig" if path.suffix == ".csv" else "utf-8") as file:
             if path.suffix == ".jsonl":
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
                 return

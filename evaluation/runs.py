@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from naru.errors import NaruError
+from naru.files import replacing
 from naru.lines import column, columns, placed
 
 Ranking = Sequence[tuple[str, float]]
@@ -35,7 +36,7 @@ def write_run(run: Run, path: Path, tag: str = "naru") -> None:
     """Write a TREC run file. NaruError for an id with a tab or a line end, or a score beyond float32."""
     column("tag", tag)
     try:
-        with path.open("w", encoding="utf-8", newline="\n") as file:
+        with replacing(path) as file:
             for query, ranking in run.items():
                 column("query id", query)
                 scores = _falling(query, ranking)

@@ -19,7 +19,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from finetune.languages import ENGLISH, KOREAN, Language
 from finetune.log import Figure, figure
 from finetune.origins import Origins, Words
-from naru.report import publish
+from naru.files import publish
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -18,7 +18,7 @@ from finetune.data import Rows, same
 from finetune.held import Held
 from finetune.shapes import Shape
 from finetune.values import UNREADABLE
-from naru.report import publish
+from naru.files import publish
 
 SHOWN = 5  # places of a finding that are named
 CHUNK = 4096

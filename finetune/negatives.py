@@ -17,7 +17,6 @@ block of the inverted index (some 250 MB while it is built).
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from finetune.mining.report import Mined, Picked
 from finetune.mining.settings import Limits, Mining
 from naru.documents import Document
 from naru.errors import NaruError
+from naru.files import replacing
 from naru.text import Analyzer
 
 __all__ = ["Check", "Encoder", "Limits", "Mined", "Mining", "Models", "Pair", "Progress", "mine"]
@@ -168,17 +168,9 @@ def _field(
 
 @contextmanager
 def _published(path: Path) -> Iterator[IO[str]]:
-    """A text file that appears under its name once all of it is written."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     if path.is_dir():
         raise NaruError(f"{path}: is a folder; expected the name of a file to write.")
-    try:
-        file = part.open("w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise NaruError(f"{path}: cannot be written: {error.strerror}.") from error
-    try:
-        with file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    if not path.parent.is_dir():
+        raise NaruError(f"{path}: cannot be written: there is no folder {path.parent}.")
+    with replacing(path) as file:
+        yield file

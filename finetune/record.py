@@ -22,7 +22,7 @@ from finetune.origins import Origins
 from finetune.recipe import Recipe
 from finetune.resolved import to_toml
 from naru.errors import NaruError
-from naru.report import publish
+from naru.files import publish
 
 RECIPE, PROVENANCE = "recipe.toml", "provenance.json"
 

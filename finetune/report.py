@@ -12,6 +12,7 @@ from typing import Any
 
 from finetune.curves import curves
 from finetune.log import Log, diverged, figure, read_log
+from naru.files import publish
 from naru.report import (
     Cell,
     Code,
@@ -24,7 +25,6 @@ from naru.report import (
     Tile,
     Tiles,
     page,
-    publish,
 )
 
 _LESS = 0.0005  # a change that three decimals do not show

@@ -462,8 +462,8 @@ def calibrate(
     from evaluation.learning import curve as learning_curve
     from evaluation.learning import table as curve_table
     from naru.beir import Beir
+    from naru.files import publish
     from naru.relevance import Relevance
-    from naru.report import publish
 
     judged = Beir(beir).split(split)
     if output is not None and not output.parent.is_dir():

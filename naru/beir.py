@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from naru.errors import NaruError
+from naru.files import replacing
 from naru.lines import column, columns, numbered, placed
 from naru.records import read_records
 
@@ -170,7 +171,7 @@ def passages(folder: Path) -> Iterator[tuple[str, str]]:
 def write_qrels(qrels: Qrels, path: Path) -> None:
     """Write judgements as trec_eval reads them: QUERY 0 DOCUMENT RELEVANCE. NaruError where an id cannot stand."""
     try:
-        with path.open("w", encoding="utf-8", newline="\n") as file:
+        with replacing(path) as file:
             for query, judged in qrels.items():
                 for document, score in judged.items():
                     file.write(

@@ -9,13 +9,11 @@ dark follows the reader's system; print is light.
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
-from pathlib import Path
 from typing import Literal, Protocol
 
 Tone = Literal["", "good", "bad", "doubt", "quiet"]
@@ -223,13 +221,6 @@ def page(
         + (f"<footer>{escape(foot)}</footer>\n" if foot else "")
         + "</body>\n</html>\n"
     )
-
-
-def publish(path: Path, content: str | bytes) -> None:
-    """Write a file so that whoever opens it finds the one before or the whole of this one."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-    fresh.replace(path)
 
 
 def _text(cell: str | Cell) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from naru import drawing
 from naru.drawing import DARK, LIGHT, Ink, draw, legible
+from naru.files import publish
 from naru.report import (
     Cell,
     Code,
@@ -26,7 +27,6 @@ from naru.report import (
     Tile,
     Tiles,
     page,
-    publish,
 )
 
 NASTY = """<script>alert("x")</script> & 'quoted' 한글"""
