@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,7 +27,7 @@ import qdrant_edge as edge
 
 from naru.bm25 import Statistics
 from naru.documents import Passage
-from naru.errors import NaruError
+from naru.errors import NaruError, UnavailableError
 from naru.filters import Filter
 from naru.store import Manifest, Point, Published, Request, Scored, ranking
 from naru.store import payload as payloads
@@ -144,28 +145,35 @@ class EdgeCollection:
         asked = ranking.channels(request, self.dimension)
         if not asked:
             return []
-        hits = self._shard.query(query_of(request, asked))
+        with self._readable():
+            hits = self._shard.query(query_of(request, asked))
         return ranking.scored(request, map(found_of, hits))
 
     def retrieve(self, ids: Sequence[str]) -> list[Passage]:
         keys = [payloads.point_id(id) for id in ids]
-        records = self._shard.retrieve(list(dict.fromkeys(keys)), with_payload=PASSAGE, with_vector=False)
+        with self._readable():
+            records = self._shard.retrieve(list(dict.fromkeys(keys)), with_payload=PASSAGE, with_vector=False)
         found = {record.id: payloads.passage(record.payload or {}) for record in records}
         return [found[key] for key in keys if key in found]
 
     def passages(self) -> Iterator[Passage]:
         offset = None
         while True:
-            records, offset = self._shard.scroll(
-                edge.ScrollRequest(offset=offset, limit=_PAGE, with_payload=PASSAGE, with_vector=False)
-            )
+            with self._readable():
+                records, offset = self._shard.scroll(
+                    edge.ScrollRequest(offset=offset, limit=_PAGE, with_payload=PASSAGE, with_vector=False)
+                )
             for record in records:
                 yield payloads.passage(record.payload or {})
             if offset is None:
                 return
 
     def count(self, filter: Filter | None = None) -> int:
-        return self._shard.count(edge.CountRequest(exact=True, filter=filter_of(filter)))
+        with self._readable():
+            return self._shard.count(edge.CountRequest(exact=True, filter=filter_of(filter)))
+
+    def _readable(self) -> AbstractContextManager[None]:
+        return _plain_errors(self._lease.folder / "shard", "read", _AGAIN, UnavailableError)
 
     def relevance(self) -> str | None:
         return self._versions.relevance()
@@ -193,16 +201,24 @@ class EdgeBuild:
         self._indexed: set[str] = set()
         self._lease = versions.start()
         self._path = self._lease.folder / "shard"
-        self._path.mkdir()
-        self._shard = edge.EdgeShard.create(
-            str(self._path),
-            edge.EdgeConfig(
-                vectors={"dense": edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
-                sparse_vectors={"bm25": edge.EdgeSparseVectorParams()},
-                wal_enabled=False,
-            ),
-        )
-        self._index(payloads.TERMS, edge.PayloadSchemaType.Keyword)
+        try:
+            self._path.mkdir()
+            with _plain_errors(self._path, "written", _WRITE_FIX):
+                self._shard = edge.EdgeShard.create(
+                    str(self._path),
+                    edge.EdgeConfig(
+                        vectors={
+                            "dense": edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)
+                        },
+                        sparse_vectors={"bm25": edge.EdgeSparseVectorParams()},
+                        wal_enabled=False,
+                    ),
+                )
+            self._index(payloads.TERMS, edge.PayloadSchemaType.Keyword)
+        except BaseException:
+            self._lease.release()
+            versions.sweep()
+            raise
 
     def add(self, points: Iterable[Point]) -> None:
         self._open()
@@ -259,7 +275,8 @@ class EdgeBuild:
     def _index(self, key: str, schema: edge.PayloadSchemaType) -> None:
         if key not in self._indexed and len(self._indexed) < MOST_INDEXES:
             self._indexed.add(key)
-            self._shard.update(edge.UpdateOperation.create_field_index(key, schema))
+            with _plain_errors(self._path, "written", _WRITE_FIX):
+                self._shard.update(edge.UpdateOperation.create_field_index(key, schema))
 
     def _optimise(self) -> None:
         # The child keeps our lock open: should we be killed, nobody sweeps the folder while it works.
@@ -274,6 +291,8 @@ class EdgeBuild:
         )
         if done.returncode != 0:
             said = done.stderr.strip()[-2000:] or "it said nothing"
+            if done.returncode == -signal.SIGBUS:
+                said = "the disk is full, as it seems"
             raise NaruError(
                 f"Optimising the new version in {self._path} ended with status {done.returncode}: {said}. "
                 "The version before it stays published."
@@ -299,8 +318,10 @@ def _load(path: Path) -> edge.EdgeShard:
 
 
 @contextmanager
-def _plain_errors(path: Path, done: str, fix: str) -> Iterator[None]:
+def _plain_errors(path: Path, done: str, fix: str, kind: type[NaruError] = NaruError) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # Edge raises nothing more exact
-        raise NaruError(f"{path} cannot be {done}: {error}. {fix}") from error
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # Edge raises nothing more exact, and panics beside Exception
+        raise kind(f"{path} cannot be {done}: {error}. {fix}") from error

@@ -522,7 +522,7 @@ def test_the_encoder_must_be_there_and_sound(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(NaruError, match="is a folder"):
         run(tmp_path)
-    with pytest.raises(NaruError, match="cannot be written: No such file"):
+    with pytest.raises(NaruError, match="cannot be written: there is no folder"):
         run(tmp_path / "nowhere" / "out.jsonl")
 
 

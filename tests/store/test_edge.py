@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from naru.errors import NaruError
+from naru.errors import NaruError, UnavailableError
 from naru.store import Manifest, Point, Store, open_store
 
 Points = Callable[..., list[Point]]
@@ -206,6 +207,47 @@ def test_a_store_of_another_format_is_refused(folder: Path, content: str, compla
     (folder / "naru-store.json").write_text(content)
     with pytest.raises(NaruError, match=complaint):
         open_store(str(folder))
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from naru.errors import NaruError; from naru.store import open_store\n"
+        "try: open_store(sys.argv[1]).build('demo', 8)\n"
+        "except NaruError as error: print('told:', error)"
+    )
+
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    folder = tmp_path / "store"
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", script, str(folder)],
+        preexec_fn=small,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "told: " in done.stdout, done
+    assert "See that the disk has room" in done.stdout
+    assert not (folder / "demo").exists()
+
+
+def test_a_shard_that_cannot_be_read_is_no_fault_of_the_query(
+    folder: Path, store: Store, some_points: Points, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, some_points(3), manifest)
+    collection = store.open("demo")
+
+    class Panicking:
+        def count(self, request: object) -> int:
+            raise BaseException("index out of bounds")  # as Edge's panics are, beside Exception
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(collection, "_shard", Panicking())
+    with pytest.raises(UnavailableError, match=r"shard cannot be read: index out of bounds.*naru index"):
+        collection.count()
+    collection.close()
 
 
 def test_a_damaged_version_says_what_to_do(
