@@ -10,22 +10,13 @@ each at the old vocabulary's scale, with a random part that keeps tokens of one 
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from safetensors.torch import load_file, save_file
 from scipy import sparse
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
-from tokenizers import Tokenizer
-
-from finetune.tokenizer import by_number, spelt_out, word_pieces
-from naru.errors import NaruError
 
 Floats = npt.NDArray[np.float32]
 Tokenize = Callable[[list[str]], list[list[int]]]
@@ -114,34 +105,3 @@ def latent(texts: sparse.csr_matrix, seed: int) -> Floats:
     _, values, tokens = randomized_svd(weighted, n_components=rank, n_iter=2, random_state=seed)
     space: Floats = normalize((tokens.T * np.sqrt(values)).astype(np.float32))
     return space
-
-
-def revise(source: Path, folder: Path, size: int) -> None:
-    """Copy a sentence-transformers folder with a WordPiece vocabulary of at most `size` tokens.
-
-    The rarest merges go; every symbol gets a word-inner form, whose embedding starts as the symbol's. The rows of kept
-    tokens stay as they are. Raises NaruError for a folder without such a vocabulary, and where `folder` exists.
-    """
-    if not (source / "tokenizer.json").is_file() or not (source / "model.safetensors").is_file():
-        raise NaruError(
-            f"{source}: expected tokenizer.json and model.safetensors of a sentence-transformers folder."
-        )
-    if folder.exists():
-        raise NaruError(f"{folder}: exists already; give a new folder.")
-    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
-    old = by_number(tokenizer)
-    new = spelt_out(old, size)
-    place = {token: number for number, token in enumerate(old)}
-    rows = [place[token] if token in place else place[token.removeprefix("##")] for token in new]
-    tensors = load_file(str(source / "model.safetensors"))
-    name = next(name for name in tensors if name.endswith("word_embeddings.weight"))
-    tensors[name] = tensors[name][torch.tensor(rows)].clone()
-    tokenizer.model = word_pieces(new)
-
-    shutil.copytree(source, folder)
-    save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "vocab.txt").write_text("\n".join(new) + "\n", encoding="utf-8")
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["vocab_size"] = len(new)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -1,15 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
-import pytest
-import torch
-from sentence_transformers import SentenceTransformer
 
-from finetune.vocabulary import association, presence, revise, start_embeddings
-from naru.errors import NaruError
+from finetune.vocabulary import association, presence, start_embeddings
 
 
 def test_presence_counts_a_token_once_a_text() -> None:
@@ -44,34 +37,3 @@ def test_tokens_start_at_their_copy_near_their_translation_or_near_their_neighbo
     assert cosine[9].argmax() in (2, 3, 4)  # 3, or one of those that stand beside 3
     lengths = np.linalg.norm(centred[1:], axis=1)
     np.testing.assert_allclose(lengths, np.median(np.linalg.norm(reference, axis=1)), rtol=1e-4)
-
-
-def test_a_revised_vocabulary_keeps_rows_and_spells_what_was_unknown(
-    make_model: Callable[..., Path], tmp_path: Path
-) -> None:
-    source = make_model()
-    before = SentenceTransformer(str(source), device="cpu")
-    old = before.tokenizer.get_vocab()
-    lonely = next(
-        token for token in old if len(token) == 1 and f"##{token}" not in old and "가" <= token <= "힣"
-    )
-    size = len(old) - 40
-    revise(source, tmp_path / "revised", size)
-    after = SentenceTransformer(str(tmp_path / "revised"), device="cpu")
-    new = after.tokenizer.get_vocab()
-    dropped = old.keys() - new.keys()
-    assert dropped
-    assert all(len(token.removeprefix("##")) > 1 for token in dropped)  # never a symbol
-    name = "0.model.embeddings.word_embeddings.weight"
-    rows, kept = before.state_dict()[name], after.state_dict()[name]
-    assert len(kept) == len(new)
-    for token, number in new.items():
-        start = token if token in old else token.removeprefix("##")
-        assert torch.equal(kept[number], rows[old[start]]), token
-    word = f"{lonely}{lonely}"
-    assert before.tokenizer.tokenize(word) == ["[UNK]"]
-    assert after.tokenizer.tokenize(word) == [lonely, f"##{lonely}"]
-    with pytest.raises(NaruError, match="exists already"):
-        revise(source, tmp_path / "revised", size)
-    with pytest.raises(NaruError, match=r"expected tokenizer\.json and model\.safetensors"):
-        revise(tmp_path, tmp_path / "other", size)
