@@ -25,6 +25,8 @@ def check_agreement(recipe: Recipe) -> None:
     _model(recipe)
     for where, row in rows_of(recipe):
         _score_range(recipe, where, row)
+    for number, held in enumerate(recipe.evaluation):
+        _teacher(recipe, f"evaluation[{number}]", held)
     if not recipe.data:
         raise places.refuse("data", "is empty: there is nothing to train on. Write a [[data]] table.")
     for number, source in enumerate(recipe.data):
@@ -97,6 +99,21 @@ def _score_range(recipe: Recipe, where: str, row: Source | Evaluation) -> None:
     if limits is not None and not (len(limits) == 2 and limits[0] < limits[1]):
         raise recipe.places.refuse(
             f"{where}.score_range", f"is {limits}, expected the lowest and the highest score: [0, 5]."
+        )
+
+
+def _teacher(recipe: Recipe, where: str, held: Evaluation) -> None:
+    asked = held.shape == Shape.TEACHER
+    if asked and held.teacher is None:
+        raise recipe.places.refuse(
+            f"{where}.shape", 'is "teacher-vectors", which wants a teacher as well: teacher = "MODEL".'
+        )
+    if held.teacher is not None and not asked:
+        raise recipe.places.refuse(f"{where}.teacher", 'wants shape = "teacher-vectors".')
+    if asked and recipe.model.pca is not None:
+        raise recipe.places.refuse(
+            f"{where}.shape",
+            'is "teacher-vectors", and [model] pca leaves fewer dimensions than a teacher has.',
         )
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finetune.data import Rows, same
-from finetune.held import Held
+from finetune.held import Held, Lesson
 from finetune.shapes import Shape
 from finetune.values import UNREADABLE
 from naru.files import publish
@@ -106,7 +106,7 @@ class Findings:
         return reasons
 
 
-def check(training: Sequence[Rows], held: Sequence[Held]) -> Findings:
+def check(training: Sequence[Rows], held: Sequence[Held | Lesson]) -> Findings:
     """Look at every row: empty texts, an anchor that is its own positive, negatives that are positives of the same
     query, scores and labels that are none, rows that are evaluated on, duplicates; then the balance of classes and of
     data sets. Texts are compared without regard to case and blanks."""

@@ -18,7 +18,9 @@ from transformers import TrainerCallback
 from finetune.agreement import check_paths
 from finetune.data import Rows
 from finetune.flow import Clock
+from finetune.held import Lesson
 from finetune.journal import Journal
+from finetune.lessons import answered
 from finetune.losses import prepared
 from finetune.material import gather, sampled
 from finetune.measures import Measures
@@ -93,7 +95,11 @@ def predict(recipe: Recipe, root: Path, skip_bad_rows: bool = False) -> Predicti
             last = range(count, len(taught.dataset))
             longest[source.name] = replace(taught, dataset=taught.dataset.select(last))
 
-        measures = Measures(material.held) if material.held else None
+        began = time.perf_counter()
+        held = answered(material.held, root, model, output / "vectors")
+        if any(isinstance(one, Lesson) for one in material.held):
+            minutes["the teacher's vectors"] = minutes.get("the teacher's vectors", 0.0) + _since(began)
+        measures = Measures(held) if held else None
         began = time.perf_counter()
         if measures is not None:
             measures(model)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from datasets import Dataset
 
-from finetune.data import Rows, clean, read, same
-from finetune.recipe import Evaluation, Source
+from finetune.data import Places, Rows, clean, read, same
+from finetune.recipe import Evaluation, Loss, Model, Source
 from finetune.records import qrels_of, records, source_of
 from finetune.shapes import (
     Candidates,
@@ -33,6 +34,7 @@ MEANT = {
     "entailment": 1,
     "contradiction": 0,
 }  # of inference classes, which say whether two texts mean the same
+READ_AS = {Shape.PARAPHRASES: Shape.CLASSED, Shape.TEACHER: None}  # shapes of files, by what is made of them
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Held:
 
     name: str
     data: Data
+
+    @property
+    def shape(self) -> Shape:
+        return self.data.shape
 
     @property
     def size(self) -> int:
@@ -87,7 +93,53 @@ class Held:
                 return iter(())
 
 
-def open_held(evaluation: Evaluation, root: Path) -> Held:
+@dataclass(frozen=True)
+class Lesson:
+    """Held-out sentences, or texts and their translations, whose first column a teacher reads: what its vectors say is
+    measured (`finetune.lessons`). `cosines` compares how texts compare, not vectors; with `translations` only the last
+    column is the student's."""
+
+    name: str
+    rows: Rows
+    teacher: str  # a model, named as in [model] base
+    cosines: bool = False
+    translations: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """What it is measured as, once the teacher was asked."""
+        return Shape.SCORED if self.cosines else Shape.TEACHER
+
+    @property
+    def size(self) -> int:
+        return len(self.rows)
+
+    def questions(self) -> Iterator[str]:
+        """Texts as `same` compares them: training on them is a leak."""
+        return map(same, self.rows.dataset[self.rows.texts()[0]])
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
+
+def lesson_from(rows: Rows, loss: Loss, model: Model) -> Lesson:
+    """Held-out rows of a data set whose loss asks a teacher.
+
+    Vectors are compared where the model is to have the teacher's as they are. It is not with a projection, with
+    Matryoshka, and where PCA or whitening changes the model in the end: then cosines are.
+    """
+    changed = loss.matryoshka is not None or model.pca is not None or model.whitening is not None
+    given = loss.parameters
+    return Lesson(
+        rows.name,
+        rows,
+        given["teacher"],
+        cosines=loss.name != "mse" or bool(given.get("projection")) or changed,
+        translations=bool(given.get("translations")),
+    )
+
+
+def open_held(evaluation: Evaluation, root: Path) -> Held | Lesson:
     """The held-out data of a recipe: a BEIR folder, two files of parallel lines "a.txt,b.txt", or any training format.
 
     Raises NaruError for what cannot be read or not be evaluated.
@@ -97,14 +149,18 @@ def open_held(evaluation: Evaluation, root: Path) -> Held:
     if (path / "qrels").is_dir():
         return Held(evaluation.name, _retrieval(evaluation, path))
     if "," in evaluation.path and not path.exists():
-        return Held(evaluation.name, _parallel(evaluation.path.split(","), root))
+        parallel = _parallel(evaluation.path.split(","), root)
+        if evaluation.teacher is None:
+            return Held(evaluation.name, parallel)
+        texts = Dataset.from_dict({"source": parallel.source, "target": parallel.target})
+        places = Places(evaluation.path, np.arange(1, len(texts) + 1, dtype=np.int32))
+        return Lesson(
+            evaluation.name, Rows(evaluation.name, Shape.PARALLEL, texts, places), evaluation.teacher
+        )
     if evaluation.shape == Shape.RERANKING:
         return Held(evaluation.name, _reranking(evaluation, root))
-    shape = (
-        {Shape.PARAPHRASES: Shape.CLASSED}.get(Shape(evaluation.shape), evaluation.shape)
-        if evaluation.shape
-        else None
-    )
+    shape = Shape(evaluation.shape) if evaluation.shape else None
+    shape = READ_AS.get(shape, shape) if shape else None
     source = Source(
         evaluation.name,
         evaluation.path,
@@ -117,11 +173,19 @@ def open_held(evaluation: Evaluation, root: Path) -> Held:
     if evaluation.queries is not None and len(rows) > evaluation.queries:
         rows = rows.take(np.linspace(0, len(rows) - 1, evaluation.queries).astype(np.int64))
     _whole(rows)
+    if evaluation.teacher is not None:
+        if rows.shape not in (Shape.SENTENCES, Shape.PARALLEL):
+            raise NaruError(
+                f"Evaluation {evaluation.name!r}: a teacher reads sentences, or texts with their translations (columns "
+                f'source and target); these are {rows.shape}. Say which is which: columns = {{sentence = "…"}}.'
+            )
+        return Lesson(evaluation.name, rows, evaluation.teacher)
     made = held_from(rows)
     if made is None:
         raise NaruError(
             f"Evaluation {evaluation.name!r}: {rows.shape} cannot be evaluated; expected retrieval, pairs, triplets, "
-            "scored or labelled pairs, parallel texts, or sentences with a class."
+            "scored or labelled pairs, parallel texts, sentences with a class, or a teacher for sentences without (shape = "
+            '"teacher-vectors", teacher = "MODEL").'
         )
     return made
 

@@ -16,12 +16,14 @@ from finetune.agreement import rows_of
 from finetune.card import sha256
 from finetune.check import Findings, check
 from finetune.data import Rows, held_out, read
-from finetune.held import Held, held_from, open_held
+from finetune.held import Held, Lesson, held_from, lesson_from, open_held
 from finetune.model import located
-from finetune.recipe import Recipe
+from finetune.recipe import Recipe, Source
 from finetune.samplers import lengths
 from naru import terminal
 from naru.errors import NaruError
+
+MOST_TAUGHT = 2_000  # rows held out at most where a teacher reads them, and they are compared with each other
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Material:
     """Training rows by the name of their data, the held-out sets, and what checking them found."""
 
     rows: Mapping[str, Rows]
-    held: Sequence[Held]
+    held: Sequence[Held | Lesson]
     findings: Findings
 
     def table(self, recipe: Recipe) -> list[dict[str, Any]]:
@@ -85,21 +87,37 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
     return Material(rows, held, findings)
 
 
-def _held_apart(rows: dict[str, Rows], recipe: Recipe) -> tuple[dict[str, Rows], list[Held]]:
-    """A share of each data set's queries held out; what is held out of one is left out of all."""
-    kept, held = {}, []
-    for name, of in rows.items():
-        rest, apart = held_out(of, recipe.held_out, recipe.seed)
+def _held_apart(rows: dict[str, Rows], recipe: Recipe) -> tuple[dict[str, Rows], list[Held | Lesson]]:
+    """A share of each data set's queries held out; what is held out of one is left out of all. A data set without a
+    measure is trained on whole, and its notes say so."""
+    kept: dict[str, Rows] = {}
+    held: list[Held | Lesson] = []
+    for source in recipe.data:
+        of = rows[source.name]
+        taught = fitting.chosen(source, of.shape) in fitting.TAUGHT
+        share = min(recipe.held_out, MOST_TAUGHT / len(of)) if taught else recipe.held_out
+        rest, apart = held_out(of, share, recipe.seed)
         try:
-            one = held_from(apart)
+            measured = _measured(apart, source, recipe)
         except NaruError as error:  # a few rows, or one class of them: nothing to measure
-            kept[name] = replace(of, notes=[*of.notes, f"nothing held out ({error})"])
+            kept[source.name] = replace(of, notes=[*of.notes, f"nothing held out: {error}"])
             continue
-        kept[name] = rest
-        if one is not None:
-            held.append(one)
+        held += measured
+        without = f"nothing held out: {of.shape} of {len(of.classes)} classes have no measure"
+        kept[source.name] = rest if measured else replace(of, notes=[*of.notes, without])
     leaks = check(list(kept.values()), held)
     return {name: leaks.without_bad(of) for name, of in kept.items()}, held
+
+
+def _measured(apart: Rows, source: Source, recipe: Recipe) -> list[Held | Lesson]:
+    """What held-out rows are measured as: translations by how they find each other too where a teacher is asked."""
+    measured: list[Held | Lesson] = [one for one in [held_from(apart)] if one is not None]
+    if source.loss is not None and source.loss.name in fitting.TAUGHT:
+        lesson = lesson_from(apart, source.loss, recipe.model)
+        if lesson.cosines and lesson.size < 3:
+            raise NaruError(f"{lesson.size} rows are too few to compare with each other.")
+        measured.append(lesson)
+    return measured
 
 
 class BadRowsError(NaruError):
@@ -145,11 +163,13 @@ def _files(path: str | None, root: Path) -> list[Path]:
 
 
 def model_digests(recipe: Recipe, root: Path) -> dict[str, dict[str, str]]:
-    """SHA-256 by file of each model of a recipe, by name: its base first, then the teachers and guides of its losses."""
+    """SHA-256 by file of each model of a recipe, by name: its base first, then the teachers and guides of its losses and
+    the teachers of its held-out data."""
     names = [recipe.model.base]
     for source in recipe.data:
         parameters = source.loss.parameters if source.loss else {}
         names += [parameters[role] for role in ("teacher", "guide") if role in parameters]
+    names += [held.teacher for held in recipe.evaluation if held.teacher is not None]
     return {name: base_digests(name, root) for name in dict.fromkeys(names)}
 
 

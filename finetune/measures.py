@@ -21,8 +21,6 @@ class Measures(SentenceEvaluator):
 
     def __init__(self, held: Sequence[Held]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.sets = [one.name for one in held]
-        self.sizes = [one.size for one in held]
         self.evaluators = [evaluator(one.data, one.name) for one in held]
         self.primary = [str(one.primary_metric) for one in self.evaluators]
         self.primary_metric = "score"

@@ -133,6 +133,9 @@ class Evaluation:
     path: str | None = None
     split: str | None = None
     shape: HeldShape | None = None
+    teacher: str | None = (
+        None  # with shape = "teacher-vectors": whose vectors the texts are to have, as in [model] base
+    )
     columns: dict[str, str] | None = None
     score_range: list[float] | None = None
     queries: Count | None = None  # at most so many, spread evenly

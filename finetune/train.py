@@ -29,9 +29,11 @@ from finetune import checkpoints
 from finetune.agreement import check_paths
 from finetune.arguments import check_reporters, chosen_precision, on_cpu
 from finetune.card import write_card
+from finetune.evaluators import primary
 from finetune.flow import Clock
 from finetune.hub import push
 from finetune.journal import Journal
+from finetune.lessons import answered
 from finetune.log import read_log
 from finetune.losses import check_width, prepared
 from finetune.material import Material, digests, gather, model_digests
@@ -98,7 +100,6 @@ def _train(
     stages = legs(recipe, output)
     plans = [plan(leg, material.rows, recipe.seed, processes.num_processes) for leg in stages]
     steps = sum(one.steps for one in plans)
-    measures = Measures(material.held) if material.held else None
     table = data_table(recipe, material, stages, plans)
     if processes.is_main_process:
         material.show(table)
@@ -108,9 +109,9 @@ def _train(
         data=table,
         files=digests(recipe, root),
         models=model_digests(recipe, root),
-        sets=measures.sets if measures else [],
-        sizes=measures.sizes if measures else [],
-        primary=measures.primary if measures else [],
+        sets=[one.name for one in material.held],
+        sizes=[one.size for one in material.held],
+        primary=[primary(one.shape, one.name) for one in material.held],
         origins=options.origins,
     )
     record.check()
@@ -125,6 +126,8 @@ def _train(
             source.name: prepared(source, material.rows[source.name], root, model, output / "vectors")
             for source in recipe.data
         }
+        held = answered(material.held, root, model, output / "vectors")
+    measures = Measures(held) if held else None
     if processes.is_main_process:
         record.write()
     journal = Journal(output, processes.is_main_process)

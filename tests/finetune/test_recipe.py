@@ -135,6 +135,8 @@ BAD = [
     ('data = ["law"]', 'data = ["lawn"]', 33, "stage[0].data[0]", "Did you mean 'law'"),
     ('data = ["law"]', "data = []", 33, "stage[0].data", "is empty"),
     ("scores = 2", "score = 2", 37, "stage[1].weights.score", "Did you mean 'scores'"),
+    ('path = "dev.jsonl"', 'shape = "teacher-vectors"', 29, "evaluation[0].shape", "wants a teacher"),
+    ('path = "dev.jsonl"', 'teacher = "m"', 29, "evaluation[0].teacher", 'wants shape = "teacher-vectors"'),
     ("epochs = 2", "epochs = -2", 39, "stage[1].training.epochs", "expected a number above 0"),
     ("epochs = 2", "epoch = 2", 39, "stage[1].training.epoch", "Did you mean 'epochs'"),
 ]

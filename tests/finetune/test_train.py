@@ -19,12 +19,12 @@ from torch import nn
 
 from finetune import checkpoints
 from finetune.arguments import arguments, check_reporters, chosen_precision, on_cpu, rates
-from finetune.data import read
+from finetune.data import held_out, read
 from finetune.flow import Clock, Flow
 from finetune.log import read_log
 from finetune.losses import loss_for
 from finetune.material import base_digests
-from finetune.recipe import Adapter, Lora, Loss, Model, Recipe, Source, Training, load
+from finetune.recipe import Adapter, Evaluation, Lora, Loss, Model, Recipe, Source, Training, load
 from finetune.record import locked
 from finetune.resolved import to_toml
 from finetune.samplers import LikeLength, Neighbours, NoDuplicates, Plain
@@ -390,6 +390,66 @@ def test_a_recipe_learns_the_relations_of_a_teacher(
     for folder in (tmp_path / "out", tmp_path / "out" / "model"):
         asked = json.loads((folder / "provenance.json").read_text())["asked"]
         assert asked == {teacher: base_digests(teacher, tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("name", "figure", "parameters"),
+    [
+        ("mse", "negative_mse", {}),
+        ("mse", "spearman_cosine", {"projection": True}),
+        ("relational", "spearman_cosine", {}),
+    ],
+)
+def test_what_is_held_out_of_a_distillation_is_measured_against_the_teacher(
+    name: str,
+    figure: str,
+    parameters: dict[str, Any],
+    staged: Callable[..., Recipe],
+    make_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    words = "서울 부산 대구 광주 대전 도서관 시장 공원 박물관 학교".split()
+    lines = [json.dumps({"sentence": f"{one} {other}"}) for one in words for other in words]
+    (tmp_path / "plain.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    teacher = str(make_model("xlm-roberta"))
+    taught = Source("taught", "plain.jsonl", loss=Loss(name, {"teacher": teacher, **parameters}))
+    changes = ("training.steps=2", "held_out=0.2", "training.precision=fp32")
+    recipe = replace(staged(*changes), data=[taught], stage=[], evaluation=[])
+    outcome = train(recipe, tmp_path, tmp_path / "out")
+    start = read_log(tmp_path / "out" / "log.jsonl").start
+    assert [row["rows"] for row in start["data"]] == [80]
+    assert (start["sets"], start["sizes"], start["primary"]) == (["taught"], [20], [f"taught_{figure}"])
+    assert outcome.before[f"taught_{figure}"] != outcome.after[f"taught_{figure}"]
+    if figure == "negative_mse":
+        apart = held_out(read(taught, tmp_path, 11), 0.2, 11)[1].dataset["sentence"][:]
+        vectors = [loaded(path).encode(apart) for path in (tmp_path / "out" / "model", Path(teacher))]
+        vectors = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in vectors]
+        wanted = -100 * ((vectors[0] - vectors[1]) ** 2).mean()
+        assert outcome.after["taught_negative_mse"] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_held_out_data_are_measured_against_a_teacher_they_name(
+    small: Path, staged: Callable[..., Recipe], make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "plain.jsonl").write_text('{"text": "글 하나"}\n{"text": "글 둘"}\n', encoding="utf-8")
+    teacher = str(make_model("xlm-roberta"))
+    asked = Evaluation("e", str(tmp_path / "plain.jsonl"), shape="teacher-vectors", teacher=teacher)
+    recipe = replace(staged("training.steps=2"), stage=[], evaluation=[asked])
+    assert "e_negative_mse" in train(recipe, small, tmp_path / "out").after
+    wide = replace(recipe, evaluation=[replace(asked, teacher="naru-mini")])
+    with pytest.raises(NaruError, match="'e': the model has 32 dimensions, its teacher 384"):
+        train(wide, small, tmp_path / "other")
+
+
+def test_classes_without_a_measure_are_trained_on_whole(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = staged("training.steps=2", "held_out=0.2")
+    short = replace(recipe, evaluation=[], stage=[], data=recipe.data[2:])
+    assert train(short, small, tmp_path / "out").after == {}
+    (row,) = read_log(tmp_path / "out" / "log.jsonl").start["data"]
+    assert row["rows"] == 40
+    assert "nothing held out: classed-pairs of 3 classes have no measure" in row["notes"]
 
 
 def test_the_bundled_base_is_named_by_its_hashes(tmp_path: Path) -> None:
