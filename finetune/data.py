@@ -37,6 +37,7 @@ from naru.records import Record
 
 Ints = npt.NDArray[np.int32]
 CHUNK = 4096  # rows written at once
+CLASSED, OF_A_CLASS = 1000, 48  # sentences held out at most where they have classes, in all and of one
 LOOK = 100  # records that show which columns there are
 UNSEEN = "\u200b\u3164\ufeff"  # blank to people, not to str.strip
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -314,15 +315,29 @@ def held_out(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
     return rows.take(np.flatnonzero(~mask)), rows.take(np.flatnonzero(mask))
 
 
+def few_of_each(classes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
+    """The classes whose sentences are compared with each other, evenly, and how many of each: CLASSED in all at most, as
+    pairs of a class grow with its square."""
+    most = max(2, min(OF_A_CLASS, CLASSED // max(1, len(classes))))
+    return classes[
+        np.linspace(0, len(classes) - 1, min(len(classes), CLASSED // most)).astype(np.int64)
+    ], most
+
+
 def _by_class(
     order: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], share: float, shape: Shape
 ) -> npt.NDArray[np.int64]:
-    """Of each class that share, in the order given; two at least of sentences, which are compared with their like."""
+    """Of each class that share, in the order given; of sentences, which are compared with their like, two at
+    least and a few at most."""
     least = 2 if shape is Shape.CLASSED else 1
+    classes = np.unique(labels)
+    most = len(labels)
+    if shape is Shape.CLASSED:
+        classes, most = few_of_each(classes)
     chosen = []
-    for label in np.unique(labels):
+    for label in classes:
         there = order[labels[order] == label]
-        wanted = max(least, round(share * len(there)))
+        wanted = min(most, max(least, round(share * len(there))))
         if len(there) >= 2 * least:
             chosen.append(there[:wanted])
     return np.concatenate(chosen) if chosen else order[: max(1, round(share * len(order)))]

@@ -101,7 +101,10 @@ def evaluator(
         case Parallel():
             made = TranslationEvaluator(data.source, data.target, **common)
         case Paraphrases():
-            made = ParaphraseMiningEvaluator(dict(data.texts), data.duplicates(), **common)
+            # Of every text all of its group are looked at, or no encoder reaches an average precision of 1.
+            found = max(100, *(len(group) for group in data.groups))
+            mined = {"top_k": found, "max_pairs": 2 * (found + 1) * len(data.texts)}
+            made = ParaphraseMiningEvaluator(dict(data.texts), data.duplicates(), **mined, **common)
         case Reranking():
             rows: Any = [
                 {"query": r.query, "positive": r.positives, "negative": r.negatives} for r in data.rows

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from finetune.data import Places, Rows, clean, read, same
+from finetune.data import Places, Rows, clean, few_of_each, read, same
 from finetune.recipe import Evaluation, Loss, Model, Source
 from finetune.records import qrels_of, records, source_of
 from finetune.shapes import (
@@ -26,7 +26,7 @@ from finetune.shapes import (
     TeacherVectors,
     Triplets,
 )
-from naru import beir
+from naru import beir, terminal
 from naru.errors import NaruError
 from naru.lines import numbered
 
@@ -172,6 +172,8 @@ def open_held(evaluation: Evaluation, root: Path) -> Held | Lesson:
     rows = read(source, root, seed=0)
     if evaluation.queries is not None and len(rows) > evaluation.queries:
         rows = rows.take(np.linspace(0, len(rows) - 1, evaluation.queries).astype(np.int64))
+    if rows.shape is Shape.CLASSED:
+        rows = _few(rows, evaluation.name)
     _whole(rows)
     if evaluation.teacher is not None:
         if rows.shape not in (Shape.SENTENCES, Shape.PARALLEL):
@@ -188,6 +190,23 @@ def open_held(evaluation: Evaluation, root: Path) -> Held | Lesson:
             '"teacher-vectors", teacher = "MODEL").'
         )
     return made
+
+
+def _few(rows: Rows, name: str) -> Rows:
+    """A few sentences of each class, spread evenly; people are told where some are left out."""
+    labels = np.asarray(rows.dataset["label"][:], np.int64)
+    classes, most = few_of_each(np.unique(labels))
+    chosen = []
+    for label in classes:
+        there = np.flatnonzero(labels == label)
+        chosen.append(there[np.linspace(0, len(there) - 1, min(most, len(there))).astype(np.int64)])
+    kept = np.sort(np.concatenate(chosen))
+    if len(kept) < len(rows):
+        terminal.note(
+            f"Evaluation {name!r}: {len(kept):,} of {len(rows):,} sentences are compared with each other, {most} of a class "
+            "at most, spread evenly."
+        )
+    return rows.take(kept)
 
 
 def _whole(rows: Rows) -> None:

@@ -15,11 +15,12 @@ from finetune import fitting
 from finetune.agreement import rows_of
 from finetune.card import sha256
 from finetune.check import Findings, check
-from finetune.data import Rows, held_out, read
+from finetune.data import CLASSED, OF_A_CLASS, Rows, held_out, read
 from finetune.held import Held, Lesson, held_from, lesson_from, open_held
 from finetune.model import located
 from finetune.recipe import Recipe, Source
 from finetune.samplers import lengths
+from finetune.shapes import Shape
 from naru import terminal
 from naru.errors import NaruError
 
@@ -105,6 +106,9 @@ def _held_apart(rows: dict[str, Rows], recipe: Recipe) -> tuple[dict[str, Rows],
         held += measured
         without = f"nothing held out: {of.shape} of {len(of.classes)} classes have no measure"
         kept[source.name] = rest if measured else replace(of, notes=[*of.notes, without])
+        if measured and of.shape is Shape.CLASSED:
+            few = f"{len(apart):,} rows held out, {OF_A_CLASS} of a class and {CLASSED:,} in all at most"
+            kept[source.name] = replace(rest, notes=[*rest.notes, few])
     leaks = check(list(kept.values()), held)
     return {name: leaks.without_bad(of) for name, of in kept.items()}, held
 

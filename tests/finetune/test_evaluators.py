@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from sklearn.metrics import average_precision_score
@@ -175,3 +176,18 @@ def test_another_similarity_names_its_figure(shape: Shape, model: SentenceTransf
 def test_data_that_would_be_dropped_silently_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(NaruError, match=message):
         make()
+
+
+class _Perfect:
+    """Encodes each text as the direction of its class, its last character."""
+
+    def encode(self, texts: list[str], **_options: Any) -> torch.Tensor:
+        return torch.eye(2)[[int(text[-1]) for text in texts]]
+
+
+def test_a_perfect_encoder_finds_every_pair_of_large_classes() -> None:
+    texts = {str(at): f"글 {at} {at % 2}" for at in range(400)}
+    groups = [[str(at) for at in range(first, 400, 2)] for first in (0, 1)]
+    made: Any = evaluator(Paraphrases(texts, groups), "classes")
+    made.store_metrics_in_model_card_data = lambda *_: None
+    assert made(_Perfect())["classes_average_precision"] == pytest.approx(1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finetune.data import read
+from finetune.data import held_out, read
 from finetune.held import Held, Lesson, lesson_from, open_held
 from finetune.lessons import compared
 from finetune.recipe import Evaluation, Loss, Model, Source
@@ -156,3 +157,19 @@ def test_neighbours_and_strangers_are_scored_by_the_teacher_s_cosines() -> None:
     ]
     assert [(a, b) for a, b, _ in following] == [("a", "B"), ("b", "C"), ("c", "D"), ("d", "A")]
     assert [score for *_, score in following] == pytest.approx([0, 0.8, 0.8, 0])
+
+
+@pytest.mark.parametrize(("classes", "groups", "of_each"), [(2, 2, 48), (100, 100, 10), (700, 500, 2)])
+def test_a_few_sentences_of_each_class_are_compared(
+    classes: int, groups: int, of_each: int, tmp_path: Path
+) -> None:
+    lines = [{"sentence": f"글 {at}", "label": f"분류 {at % classes}"} for at in range(3000)]
+    jsonl(tmp_path / "c.jsonl", *lines)
+    made = measured(Evaluation("e", "c.jsonl", shape="paraphrases"), tmp_path)
+    assert isinstance(made, Paraphrases)
+    assert [len(group) for group in made.groups] == [of_each] * groups
+    assert measured(Evaluation("e", "c.jsonl", shape="paraphrases"), tmp_path) == made
+    rest, apart = held_out(read(Source("c", "c.jsonl"), tmp_path, 0), 0.5, 0)
+    assert len(apart) <= 1000
+    assert len(rest) + len(apart) == 3000
+    assert max(Counter(apart.dataset["label"][:]).values()) == min(of_each, 3000 // classes // 2)
