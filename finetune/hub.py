@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 from huggingface_hub import HfApi
+from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 
 from finetune.checkpoints import Say
+from finetune.model import finish
 from finetune.recipe import Training
 from naru.errors import NaruError
+
+Describe = Callable[[Path, SentenceTransformer, int], None]
+"""Called with a folder, the model saved in it, and the steps of the stage: writes its card."""
 
 
 def push(folder: Path, name: str, private: bool, message: str, inside: str | None = None) -> str:
@@ -34,10 +41,14 @@ def push(folder: Path, name: str, private: bool, message: str, inside: str | Non
 
 
 class Pushes(TrainerCallback):
-    """Pushes the model at every save, and its checkpoint where `hub_strategy` says so. A failure stops nothing."""
+    """Pushes the model at every save, and its checkpoint where `hub_strategy` says so. A failure stops nothing.
 
-    def __init__(self, training: Training, say: Say) -> None:
-        self.training, self.say = training, say
+    What is pushed is a model as at the end of a run: a copy with LoRA merged, and the card that `describe` writes into its
+    folder. A projection that is fitted after training (PCA, whitening) is not in it yet.
+    """
+
+    def __init__(self, training: Training, say: Say, describe: Describe | None = None) -> None:
+        self.training, self.say, self.describe = training, say, describe
 
     def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         name, private = self.training.hub_model_id, self.training.hub_private
@@ -48,7 +59,10 @@ class Pushes(TrainerCallback):
         inside = {"checkpoint": "last-checkpoint", "all_checkpoints": checkpoint.name}
         try:
             with tempfile.TemporaryDirectory(prefix="naru-push-") as folder:
-                model.save_pretrained(folder, create_model_card=False)
+                made = finish(copy.deepcopy(model))
+                made.save_pretrained(folder, create_model_card=False)
+                if self.describe is not None:
+                    self.describe(Path(folder), made, state.global_step)
                 push(Path(folder), name, private, message)
             if self.training.hub_strategy in inside:
                 push(checkpoint, name, private, message, inside[self.training.hub_strategy])

@@ -22,7 +22,7 @@ from finetune.arguments import arguments, rates
 from finetune.batches import Collate, Column
 from finetune.data import Rows
 from finetune.flow import SCORE, Clock, Flow, best_step, finished
-from finetune.hub import Pushes
+from finetune.hub import Describe, Pushes
 from finetune.journal import Journal
 from finetune.losses import loss_for
 from finetune.measures import Measures
@@ -126,6 +126,7 @@ class Run:
     measures: Measures | None
     journal: Journal
     clock: Clock
+    describe: Describe | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def ready(leg: Leg, run: Run, earlier: Sequence[Leg] = ()) -> Ready:
         losses=list(losses.values()),
         collate=collate(leg.sources, run.rows, run.model, training.query_length, training.document_length),
         evaluator=run.measures,
-        callbacks=[run.journal, Pushes(training, run.journal.say)],
+        callbacks=[run.journal, Pushes(training, run.journal.say, run.describe)],
         training=training,
         say=run.journal.say,
         flow=flow,

@@ -136,7 +136,10 @@ def _train(
     if measures and not read_log(output / "log.jsonl").before:
         journal.found(measures(model), 0)
 
-    run = Run(recipe, root, model, rows, measures, journal, clock)
+    def describe(folder: Path, made: SentenceTransformer, step: int) -> None:
+        write_card(folder, record.card(made, journal.before + step, steps))
+
+    run = Run(recipe, root, model, rows, measures, journal, clock, describe)
     done, stopped = 0, ""
     figures: Mapping[str, float] | None = None
     with clock.listening(journal.say), journal.showing():

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -289,6 +290,37 @@ def test_adapter_pca_whitening_and_lora_leave_a_plain_model(
     assert len([module for module in made if isinstance(module, Dense)]) == 3
     assert made.encode(["서울"]).shape[1] < 24
     assert read_log(tmp_path / "out" / "log.jsonl").evaluations[-1].figures == outcome.after
+
+
+class Hub:
+    """Keeps what is pushed, in place of the Hub."""
+
+    folder: Path
+
+    def create_repo(self, name: str, **_: Any) -> Any:
+        return SimpleNamespace(repo_id=name)
+
+    def upload_folder(self, folder_path: Path, commit_message: str, **_: Any) -> None:
+        shutil.copytree(folder_path, self.folder / commit_message.rpartition(" ")[2])
+
+
+def test_what_is_pushed_on_the_way_is_a_plain_model(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hub, "folder", tmp_path / "hub", raising=False)
+    monkeypatch.setattr("finetune.hub.HfApi", Hub)
+    changes = ("training.steps=4", "training.save_steps=2", "training.hub_model_id=me/x")
+    recipe = replace(staged(*changes, "training.best_model=false", "training.evaluate=no"), stage=[])
+    train(replace(recipe, model=replace(recipe.model, lora=Lora(rank=2))), small, tmp_path / "out")
+    first, last, end = (
+        load_file(tmp_path / "hub" / name / "model.safetensors") for name in ("2", "4", "staged")
+    )
+    assert first.keys() == last.keys() == end.keys()
+    for name, tensor in end.items():
+        torch.testing.assert_close(last[name], tensor, rtol=0, atol=0, msg=name)
+    assert any(not torch.equal(first[name], tensor) for name, tensor in end.items())
+    assert loaded(tmp_path / "hub" / "2").encode(["서울"]).shape == (1, 32)
+    assert "2 of 4 steps" in (tmp_path / "hub" / "2" / "README.md").read_text("utf-8")
 
 
 def test_naru_mini_in_small(mini: Recipe, data: Path, tmp_path: Path) -> None:
