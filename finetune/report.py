@@ -28,6 +28,7 @@ from naru.report import (
 )
 
 _LESS = 0.0005  # a change that three decimals do not show
+_NEAR = 0.95  # from there on little is missing, and a share of it says little
 
 
 def write_report(output: Path) -> None:
@@ -54,8 +55,18 @@ def comparison(log: Log) -> Table:
     rows = []
     for key in sorted(now, key=lambda key: (key not in log.primary, list(now).index(key))):
         named = figure(key, sets)
-        rows.append((named.of, named.measure, *_changed(log.before.get(key), log.after.get(key))))
+        changed = _changed(log.before.get(key), log.after.get(key), chance(log, key))
+        rows.append((named.of, named.measure, *changed))
     return Table(("held-out set", "measure", "before", "after", "change", "of the gap to 1"), rows)
+
+
+def chance(log: Log, key: str) -> float:
+    """What chance may change in a figure, as a rule of thumb: 1 / sqrt(rows of its held-out set). 0 where the log does not
+    say how many there are, and for errors of vectors, which are of another scale."""
+    sets = [str(name) for name in log.start.get("sets", [])]
+    sizes = dict(zip(sets, log.start.get("sizes") or [], strict=False))
+    size = sizes.get(figure(key, sets).of)
+    return 0.0 if not size or key.endswith("negative_mse") else 1 / math.sqrt(size)
 
 
 def _title(log: Log) -> tuple[str, str]:
@@ -84,7 +95,8 @@ def _paid(log: Log) -> Section:
         parts.append(
             Paragraph(
                 "“Of the gap to 1” is the share of what was still missing before that training took away: from 0.80 "
-                "to 0.85 is 25%. The figures are of data that was not trained on. Where they also chose the best "
+                "to 0.85 is 25%; “–” stands where little was missing or chance may have done "
+                "as much. The figures are of data that was not trained on. Where they also chose the best "
                 "checkpoint they flatter it: the last word has a test set that decided nothing, by naru evaluate and "
                 "naru compare.",
                 "quiet",
@@ -103,16 +115,14 @@ def _verdict(log: Log) -> tuple[str, Any]:
     worse = sum(change < -_LESS for change in changes)
     if not changes:
         return "Other figures were measured before than after: nothing to compare.", "doubt"
-    sizes = log.start.get("sizes") or []
-    slight = len(sizes) == len(changes) and any(
-        change < 1 / math.sqrt(max(1, size)) and not key.endswith("negative_mse")
-        for key, change, size in zip(both, changes, sizes, strict=True)
-    )
-    if better == len(changes) and slight:
-        few = min(sizes)
+    doubtful = [key for key in both if log.after[key] - log.before[key] < chance(log, key)]
+    if better == len(changes) and doubtful:
+        key = min(doubtful, key=lambda one: (log.after[one] - log.before[one]) / chance(log, one))
+        rule = chance(log, key)
+        of = figure(key, [str(name) for name in log.start.get("sets", [])]).of
         return (
-            f"Perhaps: better on every held-out set, by no more than chance may do with {few:,} of them (as a rule of "
-            f"thumb {1 / math.sqrt(few):.2f}). Hold out more to know.",
+            f"Perhaps: better on every held-out set, on {of} by no more than chance may do with {round(rule**-2):,} of "
+            f"them (as a rule of thumb {rule:.2f}). Hold out more to know.",
             "doubt",
         )
     if better == len(changes):
@@ -138,13 +148,14 @@ def _tiles(log: Log) -> Iterator[Tile]:
             yield Tile(label, f"{before:.3f}", "before training")
 
 
-def _changed(before: float | None, after: float | None) -> tuple[str | Cell, ...]:
+def _changed(before: float | None, after: float | None, chance: float) -> tuple[str | Cell, ...]:
     said = ["–" if value is None else f"{value:.3f}" for value in (before, after)]
     if before is None or after is None:
         return (*said, "–", "–")
     change = after - before
     tone: Any = "good" if change > _LESS else "bad" if change < -_LESS else ""
-    gap = f"{change / (1 - before):.0%}" if 0 <= before < 1 and after <= 1 else "–"
+    told = 0 <= before <= _NEAR and after <= 1 and abs(change) >= chance
+    gap = f"{change / (1 - before):.0%}" if told else "–"
     return (*said, Cell(f"{change:+.3f}", tone), gap)
 
 

@@ -250,10 +250,34 @@ def test_korean_names_are_drawn_where_a_font_knows_them_and_replaced_where_none_
     ("sizes", "verdict"),
     [
         ([400, 900], "Yes: better on every held-out set."),
-        ([20, 900], "Perhaps: better on every held-out set, by no more than chance may do with 20 of them"),
+        (
+            [20, 900],
+            "Perhaps: better on every held-out set, on law by no more than chance may do with 20 of them",
+        ),
+        (
+            [10_000, 20],
+            "Perhaps: better on every held-out set, on sts by no more than chance may do with 20 of them",
+        ),
     ],
 )
 def test_few_held_out_rows_make_the_verdict_careful(run: Any, sizes: list[int], verdict: str) -> None:
     folder = run({**START, "sizes": sizes}, figures(0, 0.7, 0.6), figures(40, 0.8, 0.7))
     write_report(folder)
     assert verdict in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_doubtful_set_is_named_and_not_the_smallest(run: Any) -> None:
+    folder = run({**START, "sizes": [10_000, 100]}, figures(0, 0.7, 0.6), figures(40, 0.705, 0.8))
+    write_report(folder)
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert "on law by no more than chance may do with 10,000 of them (as a rule of thumb 0.01)" in html
+
+
+def test_no_share_of_a_gap_where_little_is_missing_or_chance_may_do_as_much(run: Any) -> None:
+    log = log_of(run({**START, "sizes": [100, 900]}, figures(0, 0.993, 0.7), figures(40, 0.985, 0.73)))
+    shares = {row[1]: row[-1] for row in comparison(log).rows}
+    assert shares == {"ndcg@10": "–", "spearman": "–", "recall@1": "–"}
+    more = log_of(run({**START, "sizes": [100, 900]}, figures(0, 0.6, 0.7), figures(40, 0.8, 0.76)))
+    assert {row[1]: row[-1] for row in comparison(more).rows} == {
+        "ndcg@10": "50%", "spearman": "20%", "recall@1": "40%",
+    }  # fmt: skip
