@@ -1,9 +1,9 @@
 """What `log.jsonl` says of a run: figures before and after, losses and figures on the way, and whether they part.
 
-One JSON object a line. Lines of figures hold `step` and any of `stage`, `minutes`, `loss`, `learning_rate`,
-`grad_norm` and `eval_*`. A line {"event": "start", ...} may hold `recipe` (the resolved recipe), `planned` (steps),
-`data` (rows of the data table), `primary` (the keys of the figures that models are compared by), `versions`; a later one
-(of a resumed run) takes its place.
+One JSON object a line. Lines of figures hold `step`, counted through all stages, and any of `stage`, `minutes`, `loss`,
+`learning_rate`, `grad_norm` and `eval_*`. A line {"event": "start", ...} holds what `finetune.record.Record.start` says:
+`planned` steps, `data` (rows of the data table), `sets` and their `sizes`, `primary` (the keys of the figures that models
+are compared by), `versions`; a later one (of a resumed run) takes its place.
 """
 
 from __future__ import annotations
@@ -26,11 +26,6 @@ _MEASURE = re.compile(
     rf"|(({_SIMILARITY})_)?(accuracy|f1|precision|recall|ap|mcc)"
     r"|average_precision|mean_accuracy|(src2trg|trg2src)_accuracy|negative_mse|ndcg|mrr|map)$"
 )
-# The first of these that a set has is what models are compared by on it, unless the log says otherwise.
-_PRIMARY = (
-    "ndcg@10", "spearman", "ap", "average_precision", "mean_accuracy", "recall@1", "accuracy",
-    "negative_mse",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,10 +86,8 @@ class Log:
     @property
     def primary(self) -> list[str]:
         """The keys of the figures to compare by, one a held-out set."""
-        keys = list(dict.fromkeys(key for entry in self.evaluations for key in entry.figures))
-        said = self.start.get("primary") or []
-        told = [key.removeprefix("eval_") for key in ([said] if isinstance(said, str) else said)]
-        return [key for key in told if key in keys] or _primary(keys)
+        keys = {key for entry in self.evaluations for key in entry.figures}
+        return [key for key in self.start.get("primary", []) if key in keys]
 
 
 def read_log(path: Path) -> Log:
@@ -105,7 +98,6 @@ def read_log(path: Path) -> Log:
         raise NaruError(f"{path}: no log of a run can be read there: {error.strerror}.") from error
     start: dict[str, Any] = {}
     entries: list[Entry] = []
-    stages: dict[str, int] = {}  # stage -> the steps before it
     for number, line in enumerate(lines, start=1):
         try:
             said = json.loads(line)
@@ -117,7 +109,7 @@ def read_log(path: Path) -> Log:
             start = said
         if not isinstance(said.get("step"), int):
             continue
-        entry = _entry(said, entries, stages)
+        entry = _entry(said)
         if _again(entry, entries):  # after a resume
             entries = [one for one in entries if one.at < entry.at]
         entries.append(entry)
@@ -163,14 +155,10 @@ def diverged(log: Log, evaluations: int = 3) -> str | None:
     return None
 
 
-def _entry(said: Mapping[str, Any], before: Sequence[Entry], stages: dict[str, int]) -> Entry:
-    step, stage = int(said["step"]), str(said.get("stage") or "")
-    if stage not in stages:
-        last = before[-1].at if before else 0
-        stages[stage] = last if step < last else 0  # steps count anew in each stage, or through all of them
+def _entry(said: Mapping[str, Any]) -> Entry:
     return Entry(
-        at=stages[stage] + step,
-        stage=stage,
+        at=said["step"],
+        stage=str(said.get("stage") or ""),
         minutes=float(said.get("minutes") or 0.0),
         loss=_number(said.get("loss")),
         learning_rate=_number(said.get("learning_rate")),
@@ -194,18 +182,6 @@ def _figures(said: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         name = key.removeprefix("eval_")
         if name != key and _MEASURE.search(name) and (number := _number(value)) is not None:
             yield name, number
-
-
-def _primary(keys: Sequence[str]) -> list[str]:
-    of: dict[str, list[Figure]] = {}
-    for key in keys:
-        found = figure(key)
-        of.setdefault(found.of, []).append(found)
-    chosen = []
-    for figures in of.values():
-        order = {measure: place for place, measure in reversed(list(enumerate(_PRIMARY)))}
-        chosen.append(min(figures, key=lambda one: order.get(one.measure, len(order))).key)
-    return chosen
 
 
 def _number(value: object) -> float | None:

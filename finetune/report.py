@@ -43,7 +43,7 @@ def write_report(output: Path) -> None:
         publish(output / "curves.png", drawn.light)
         alt = "Line charts over the steps of training: loss, figures on held-out data, learning rate."
         sections.append(Section("Curves", [Picture(drawn.light, alt, dark=drawn.dark)]))
-    sections += [*_data(log.start.get("data")), *_recipe(log, output / "recipe.toml"), *_versions(log)]
+    sections += [*_data(log.start.get("data")), *_recipe(output / "recipe.toml"), *_versions(log)]
     title, lead = _title(log)
     publish(output / "report.html", page(title, sections, lead, foot="Made by naru from log.jsonl."))
 
@@ -72,8 +72,7 @@ def chance(log: Log, key: str) -> float:
 def _title(log: Log) -> tuple[str, str]:
     planned = log.start.get("planned")
     done = f"{log.steps:,} of {planned:,} steps" if isinstance(planned, int) else f"{log.steps:,} steps"
-    recipe = log.start.get("recipe")
-    name = recipe.get("name") if isinstance(recipe, Mapping) else recipe
+    name = log.start.get("recipe", {}).get("name")
     return f"Training {name}" if name else "Training", f"{done} in {_time(log.minutes)}."
 
 
@@ -166,13 +165,9 @@ def _data(rows: object) -> Iterator[Section]:
     yield Section("Data", [Table(columns, [[_said(row.get(column)) for column in columns] for row in rows])])
 
 
-def _recipe(log: Log, file: Path) -> Iterator[Section]:
+def _recipe(file: Path) -> Iterator[Section]:
     if file.is_file():
         yield Section("Recipe", [Code(file.read_text(encoding="utf-8"))])
-    elif isinstance(recipe := log.start.get("recipe"), Mapping):
-        yield Section(
-            "Recipe", [Table(("key", "value"), [(key, _said(value)) for key, value in _flat(recipe)])]
-        )
 
 
 def _versions(log: Log) -> Iterator[Section]:
@@ -180,18 +175,6 @@ def _versions(log: Log) -> Iterator[Section]:
         yield Section(
             "Versions", [Table(("package", "version"), [(name, str(v)) for name, v in versions.items()])]
         )
-
-
-def _flat(table: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        place = f"{where}.{key}" if where else key
-        if isinstance(value, Mapping):
-            yield from _flat(value, place)
-        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
-            for number, one in enumerate(value, start=1):
-                yield from _flat(one, f"{place}[{number}]")
-        elif value is not None:
-            yield place, value
 
 
 def _said(value: object) -> str:
