@@ -57,7 +57,6 @@ def arguments(
         fp16=precision == "fp16",
         eval_strategy=training.evaluate if evaluates else "no",
         eval_steps=training.evaluate_steps,
-        eval_accumulation_steps=training.evaluation_accumulation,
         save_strategy=training.save,
         save_steps=training.save_steps or 500,
         logging_steps=training.log_steps,

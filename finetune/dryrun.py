@@ -27,7 +27,7 @@ from finetune.measures import Measures
 from finetune.model import check_model
 from finetune.recipe import Recipe, Training
 from finetune.stages import Leg, Ready, Run, legs, plan, ready
-from finetune.train import opened
+from finetune.train import accumulation, opened
 
 STEPS, ROWS = 20, 200
 WARM = 3  # first steps that do not count: memory is touched, kernels are chosen
@@ -99,7 +99,7 @@ def predict(recipe: Recipe, root: Path, skip_bad_rows: bool = False) -> Predicti
         held = answered(material.held, root, model, output / "vectors")
         if any(isinstance(one, Lesson) for one in material.held):
             minutes["the teacher's vectors"] = minutes.get("the teacher's vectors", 0.0) + _since(began)
-        measures = Measures(held) if held else None
+        measures = Measures(held, accumulation(recipe)) if held else None
         began = time.perf_counter()
         if measures is not None:
             measures(model)

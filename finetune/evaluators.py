@@ -68,22 +68,25 @@ def evaluator(
     *,
     batch_size: int = 64,
     similarity: Similarity = "cosine",
+    accumulation: int | None = None,
     write_csv: bool = False,
 ) -> SentenceEvaluator:
     """The evaluator of this data; call it with a model for figures by name, from 0 to 1 except `negative_mse`.
 
     `primary_metric` is `primary(data.shape, name, similarity)` from the start. Parallel texts, paraphrases and
-    reranking go by cosine whatever `similarity` says. A file is written only where `write_csv` asks for it and the
-    caller gives the evaluator a folder.
+    reranking go by cosine whatever `similarity` says. For retrieval the vectors of `accumulation` batches of the corpus are
+    on the accelerator at once (50,000 texts by default), then their scores leave it; figures do not depend on
+    it. A file is written only where `write_csv` asks for it and the caller gives the evaluator a folder.
     """
     common: dict[str, Any] = {"name": name, "batch_size": batch_size, "write_csv": write_csv}
     pairwise = common | {"similarity_fn_names": [similarity]}
+    chunk = {} if accumulation is None else {"corpus_chunk_size": accumulation * batch_size}
     made: SentenceEvaluator
     match data:
         case Triplets():
             made = _PromptedTriplets(data.anchors, data.positives, data.negatives, **pairwise)
         case Pairs():
-            made = _retrieval(_as_retrieval(data), similarity, common)
+            made = _retrieval(_as_retrieval(data), similarity, common | chunk)
         case ScoredPairs():
             # All four, for the eight figures of `finetune.sts`: the vectors are there anyway.
             made = EmbeddingSimilarityEvaluator(
@@ -97,7 +100,7 @@ def evaluator(
         case LabelledPairs():
             made = _ListedPairs(data.first, data.second, data.labels, **pairwise)
         case Retrieval():
-            made = _retrieval(data, similarity, common)
+            made = _retrieval(data, similarity, common | chunk)
         case Parallel():
             made = TranslationEvaluator(data.source, data.target, **common)
         case Paraphrases():

@@ -16,12 +16,12 @@ class Measures(SentenceEvaluator):
     """The evaluator of each held-out set, and `score`: the mean of their primary figures, greater is better.
 
     A figure that is not defined (of constant scores, say) counts as -1. Errors of teachers' vectors (negative_mse) are
-    of another scale and count only where there is nothing else.
+    of another scale and count only where there is nothing else. `accumulation` is the recipe's, see `evaluator`.
     """
 
-    def __init__(self, held: Sequence[Held]) -> None:
+    def __init__(self, held: Sequence[Held], accumulation: int | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.evaluators = [evaluator(one.data, one.name) for one in held]
+        self.evaluators = [evaluator(one.data, one.name, accumulation=accumulation) for one in held]
         self.primary = [str(one.primary_metric) for one in self.evaluators]
         self.primary_metric = "score"
 

@@ -168,7 +168,9 @@ class Training:
     save_steps: Count | None = None  # with save = "steps"
     keep: Count = 2  # checkpoints; each is three times the model, for the optimizer's moments
     log_steps: Count = 10
-    evaluation_accumulation: Count | None = None  # evaluation batches before results leave the accelerator
+    evaluation_accumulation: Count | None = (
+        None  # batches of a corpus whose vectors stay on the accelerator at once while retrieval is measured
+    )
     best_model: bool = True  # in the end the best evaluated model, not the last
     early_stopping: Count | None = None  # evaluations in a row without gain before training stops
     early_stopping_threshold: Annotated[float, AtLeast(0)] = 0.0  # what counts as gain

@@ -127,7 +127,7 @@ def _train(
             for source in recipe.data
         }
         held = answered(material.held, root, model, output / "vectors")
-    measures = Measures(held) if held else None
+    measures = Measures(held, accumulation(recipe)) if held else None
     if processes.is_main_process:
         record.write()
     journal = Journal(output, processes.is_main_process)
@@ -178,6 +178,14 @@ def _train(
             made = replace(made, pushed=address)
     processes.wait_for_everyone()
     return made
+
+
+def accumulation(recipe: Recipe) -> int | None:
+    """The smallest that any stage asks for, as what fits one has to fit all: stages are measured alike."""
+    trainings = [stage.training for stage in recipe.stage] or [recipe.training]
+    return min(
+        (one.evaluation_accumulation for one in trainings if one.evaluation_accumulation), default=None
+    )
 
 
 def changes_at_end(model: Model) -> bool:

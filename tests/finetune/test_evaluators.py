@@ -124,6 +124,21 @@ def test_the_primary_figure_is_what_the_vectors_say(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("shape", [Shape.RETRIEVAL, Shape.PAIRS])
+def test_a_corpus_is_embedded_so_many_batches_at_once(shape: Shape, model: SentenceTransformer) -> None:
+    made: Any = evaluator(DATA[shape], "law", batch_size=3, accumulation=2)
+    sizes: list[int] = []
+    embed = made.embed_inputs
+
+    def counted(model: Any, sentences: Any, **options: Any) -> Any:
+        sizes.append(len(sentences))
+        return embed(model, sentences, **options)
+
+    made.embed_inputs = counted
+    assert made(model)[made.primary_metric] == pytest.approx(by_hand(shape, model), abs=1e-6)
+    assert sizes[1:] == ([6, 6, 6, 2] if shape is Shape.RETRIEVAL else [6, 5])
+
+
 def test_retrieval_reports_ndcg_mrr_and_recall(model: SentenceTransformer) -> None:
     figures: Any = evaluator(DATA[Shape.RETRIEVAL], "law")(model)
     assert {

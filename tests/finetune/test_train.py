@@ -30,7 +30,7 @@ from finetune.record import locked
 from finetune.resolved import to_toml
 from finetune.samplers import LikeLength, Neighbours, NoDuplicates, Plain
 from finetune.stages import collate
-from finetune.train import Options, Outcome, train
+from finetune.train import Options, Outcome, accumulation, train
 from finetune.trainer import Supply, Trainer
 from naru.errors import NaruError
 
@@ -160,6 +160,12 @@ def test_without_held_out_data_a_share_of_the_queries_is_held_out(
     assert {key.split("_")[0] for key in outcome.after} == {"pairs.first", "graded"}
     rows = read_log(tmp_path / "out" / "log.jsonl").start["data"]
     assert [row["rows"] for row in rows] == [56, 32]
+
+
+def test_the_smallest_accumulation_of_a_stage_holds_for_all(staged: Callable[..., Recipe]) -> None:
+    assert accumulation(staged()) is None
+    changes = ("training.evaluation_accumulation=8", "stage.1.training.evaluation_accumulation=2")
+    assert accumulation(staged(*changes)) == 2
 
 
 def test_no_evaluation_at_all(small: Path, staged: Callable[..., Recipe], tmp_path: Path) -> None:
@@ -592,7 +598,6 @@ def test_the_trainer_gets_every_number_of_the_recipe(tmp_path: Path) -> None:
     training = Training(
         epochs=3, batch_size=12, accumulate=2, learning_rate=3e-5, scheduler="cosine", warmup=0.2, weight_decay=0.05,
         clip=0.5, optimizer="adamw_torch", evaluate="steps", evaluate_steps=7, save="steps", save_steps=14, log_steps=3,
-        evaluation_accumulation=4,
     )  # fmt: skip
     args = arguments(training, tmp_path / "checkpoints" / "1-x", 9, {}, "name", evaluates=True)
     assert (args.num_train_epochs, args.max_steps, args.per_device_train_batch_size) == (3, -1, 12)
@@ -613,7 +618,7 @@ def test_the_trainer_gets_every_number_of_the_recipe(tmp_path: Path) -> None:
         14,
         3,
     )
-    assert (args.eval_accumulation_steps, args.seed, args.report_to) == (4, 9, [])
+    assert (args.seed, args.report_to) == (9, [])
     steps = arguments(
         replace(training, steps=5, warmup=360), tmp_path / "a" / "b", 9, {}, "name", evaluates=False
     )
