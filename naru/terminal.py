@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,11 +46,17 @@ def note(message: str) -> None:
     err.print(Text(message, style="dim"), soft_wrap=True)
 
 
+def percent(probability: float) -> str:
+    """A probability for people, as the search page says it: never 0% or 100%, as no ranking is that sure."""
+    rounded = math.floor(probability * 100 + 0.5)
+    return f"{min(rounded, 99)}%" if rounded >= 1 else "<1%"
+
+
 def hit(found: Hit, snippet: str, spans: Sequence[Span]) -> None:
     """One hit: rank, probability as a bar, title, and the snippet with its matches."""
     filled = round(found.probability * 10)
     bar = Text("█" * filled + "░" * (10 - filled), style="green" if found.probability >= 0.5 else "yellow")
-    heading = Text.assemble((f"{found.rank:>2}. ", "bold"), bar, f" {found.probability:>4.0%}  ")
+    heading = Text.assemble((f"{found.rank:>2}. ", "bold"), bar, f" {percent(found.probability):>4}  ")
     heading.append((found.passage.title or found.passage.id).translate(_BLANKS), style="bold cyan")
     scores = [
         f"cosine {found.semantic:.3f}" if found.semantic is not None else "",
