@@ -190,7 +190,7 @@ function unanswered() {
 }
 
 function promise({ name, promise: said, queries, probability }) {
-  const least = percent(probability, words);
+  const least = probability < 0.01 ? `${(probability * 100).toPrecision(1)}%` : `${Math.floor(probability * 100 + 1e-9)}%`;
   return words.promise(words[name], words.promises[name]?.(said.match(/\d+%/g) ?? [], said) ?? said, queries, least);
 }
 

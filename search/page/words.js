@@ -18,7 +18,7 @@ const KO = {
   sensitive: "폭넓게",
   balanced: "균형",
   precise: "정밀",
-  collection: "모음",
+  collection: "컬렉션",
   examples: "이렇게 물어보세요",
   results: "검색 결과",
   keyFocus: "검색창",
@@ -37,31 +37,37 @@ const KO = {
   unanswered: "답을 찾지 못했습니다.",
   unansweredWhy: (answerable, level) =>
     level
-      ? `‘${level}’에 드는 글이 없습니다.`
-      : `이 모음에 답이 있을 확률은 ${answerable}로, 답이라 하기에는 모자랍니다.`,
+      ? `‘${level}’ 범위에 드는 글이 없습니다.`
+      : `이 컬렉션에 답이 있을 확률은 ${answerable}${particle(answerable, "으로", "로")}, 답을 내놓기에는 낮습니다.`,
   near: "비슷하지만 답이 아닐 수 있는 글",
-  promise: (level, said, queries, least) => `${level}: ${said} (확률 ${least} 이상, 판정된 질문 ${number("ko", queries)}건으로 정함)`,
+  promise: (level, said, queries, least) => `${level}: ${said} (확률 ${least} 이상, 정답을 표시한 질문 ${number("ko", queries)}건으로 정했습니다)`,
   promises: {
     precise: ([share, sure], said) =>
-      sure && `보이는 글 가운데 ${said.includes("average") ? "질문마다 평균 " : ""}${share} 이상이 맞는 글입니다. 신뢰도 ${sure}`,
-    balanced: () => "빠뜨림과 섞임이 가장 고르게 적었던 지점입니다. 보장은 아닙니다.",
-    sensitive: ([share]) => share && `답이 있는 질문의 ${share} 이상에서 맞는 글이 보입니다.`,
+      sure &&
+      `${said.includes("average") ? "질문별로 평균하면, " : ""}보여 주는 글의 ${share} 이상이 맞는 글입니다. 신뢰도 ${sure}`,
+    balanced: () => "맞는 글을 놓치는 일과 틀린 글이 섞이는 일이 두루 적었던 기준선입니다. 보장은 아닙니다.",
+    sensitive: ([share]) => share && `답이 있는 질문 가운데 ${share} 이상에서 맞는 글을 보여 줍니다.`,
   },
-  noLevel: ({ needed, units, found }) => {
-    if (needed !== null) return `판정이 모자라 아직 쓸 수 없습니다: 지금 ${units}건, 적어도 ${needed}건이 있어야 합니다.`;
-    if (found.recall !== undefined) return `검색이 맞는 글을 찾아내는 질문이 ${Math.round(found.recall * 100)}%뿐이라 쓸 수 없습니다.`;
-    return "판정된 질문에서 그런 약속을 지킬 수 있는 지점이 없어 쓸 수 없습니다.";
+  noLevel: ({ needed, units, found, reason }) => {
+    const asked = reason.includes("groups of") ? "정답을 표시한 질문 묶음" : "정답을 표시한 질문";
+    if (needed !== null) return `${asked}이 모자라 아직 쓸 수 없습니다. 지금 ${units}건이고, 적어도 ${needed}건은 있어야 합니다.`;
+    if (found.recall !== undefined) return `맞는 글이 검색되는 질문이 ${Math.round(found.recall * 100)}%뿐이라 쓸 수 없습니다.`;
+    return "정답을 표시한 질문들에서 그런 약속을 지킬 수 있는 기준선을 찾지 못해 쓸 수 없습니다.";
   },
   doubtful: "딱 맞는 글은 없는 것 같습니다. 그나마 가까운 글을 보여 드립니다.",
   notes: {
-    keyboard: ({ typed, read }) => `영문 자판으로 치신 것 같아 ‘${typed}’ 대신 ‘${read}’(으)로 찾았습니다.`,
+    keyboard: ({ typed, read }) => `영문 자판으로 치신 것 같아 ‘${typed}’ 대신 ‘${read}’${particle(read, "으로", "로")} 찾았습니다.`,
     filtered: () => "걸어 둔 조건에 맞는 글이 하나도 없습니다.",
-    cut: ({ tokens }) => `검색어가 길어 의미는 앞부분(${tokens}토큰)만 읽었습니다.`,
-    void: () => "모음이 달라져 전에 맞춘 확률과 범위의 약속은 더 이상 유효하지 않습니다.",
-    promise: ({ cutoff }) => `걸어 둔 조건이나 보여 드릴 수 있는 글의 수 때문에 ‘${KO[cutoff] ?? cutoff}’의 약속은 이 결과에 유효하지 않습니다.`,
-    uncut: ({ cutoff }) => `‘${KO[cutoff] ?? cutoff}’은(는) 이 모음에서 쓸 수 없어 모두 보여 드립니다.`,
+    cut: ({ tokens }) => `검색어가 길어서 의미는 앞부분(${tokens}토큰)만 보고 찾았습니다.`,
+    void: () => "컬렉션이 바뀌어서 전에 보정한 확률과 범위별 약속은 더 이상 유효하지 않습니다. 다시 보정해야 합니다.",
+    promise: ({ cutoff }) =>
+      `조건을 걸었거나 보여 드릴 글이 너무 많아서 ‘${KO[cutoff] ?? cutoff}’의 약속은 이 결과에 적용되지 않습니다.`,
+    uncut: ({ cutoff }) => {
+      const level = KO[cutoff] ?? cutoff;
+      return `‘${level}’${particle(level, "은", "는")} 이 컬렉션에서 쓸 수 없어 모두 보여 드립니다.`;
+    },
   },
-  prior: "확률은 아직 보정되지 않은 기본값입니다. 판정된 질문으로 보정하면 믿을 수 있는 값이 됩니다.",
+  prior: "확률은 아직 보정되지 않은 기본값입니다. 정답을 표시한 질문으로 보정하면 믿을 수 있는 값이 됩니다.",
   priorLabel: "보정 전",
   underOne: "1% 미만",
   probability: (percent) => `관련 확률 ${percent}`,
@@ -77,7 +83,7 @@ const KO = {
   offline: "서버에 연결할 수 없습니다. 서비스가 켜져 있는지 확인해 주세요.",
   overloaded: "지금 요청이 많습니다. 잠시 뒤에 다시 시도해 주세요.",
   not_ready: "자료를 여는 중입니다. 잠시 뒤에 다시 시도해 주세요.",
-  not_found: "그런 모음이 없습니다.",
+  not_found: "그런 컬렉션이 없습니다.",
   invalid_request: "이 검색은 처리할 수 없습니다.",
   too_large: "검색어가 너무 깁니다.",
   internal: "서비스에 문제가 생겼습니다. 잠시 뒤에 다시 시도해 주세요.",
@@ -153,6 +159,17 @@ const EN = {
 
 const LANGUAGES = { ko: KO, en: EN };
 const KEY = "naru.language";
+
+const ALOUD = { 0: "영", 1: "일", 2: "이", 3: "삼", 4: "사", 5: "오", 6: "육", 7: "칠", 8: "팔", 9: "구" };
+
+/** The form of a particle that follows a word as it is read aloud: `closed` after a final consonant, but 로 after ㄹ. */
+function particle(word, closed, open) {
+  const last = word.at(-1);
+  const syllable = ALOUD[last] ?? last;
+  const final = /[가-힣]/.test(syllable) ? (syllable.charCodeAt(0) - 0xac00) % 28 : 0;
+  const liquid = 8; // ㄹ
+  return final === 0 || (final === liquid && open === "로") ? open : closed;
+}
 
 function number(language, value) {
   return new Intl.NumberFormat(language).format(value);

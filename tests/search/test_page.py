@@ -311,7 +311,7 @@ def test_nothing_found_says_what_to_try(page: Page) -> None:
 def test_without_an_answer_near_misses_stand_apart(told: Page) -> None:
     told.search("화성 우주선 99호 왕복 요금")
     assert told.text("#status").startswith("결과 0건")
-    assert told.text(".notice.empty").startswith("답을 찾지 못했습니다.\n이 모음에 답이 있을 확률은 ")
+    assert told.text(".notice.empty").startswith("답을 찾지 못했습니다.\n이 컬렉션에 답이 있을 확률은 ")
     assert told.text("#near-title") == "비슷하지만 답이 아닐 수 있는 글"
     assert not told.all("#results .hit")
     assert told.texts("#near .rank") == ["1", "2", "3", "4", "5"]
@@ -333,13 +333,13 @@ def test_a_level_cuts_and_says_what_it_promises(told: Page) -> None:
     told.one("input[value=balanced]").click()
     told.until(lambda: 0 < len(told.all("#results .hit")) < everything)
     assert told.address["level"] == ["balanced"]
-    assert told.text(".promise").startswith("균형: 빠뜨림과 섞임이 가장 고르게 적었던 지점입니다.")
-    assert "판정된 질문 127건" in told.text(".promise")
+    assert told.text(".promise").startswith("균형: 맞는 글을 놓치는 일과 틀린 글이 섞이는 일이 두루 적었던 기준선입니다.")
+    assert "정답을 표시한 질문 127건" in told.text(".promise")
     told.browser.refresh()
     told.until(lambda: told.all("#results .hit"))
     assert told.one("input[value=balanced]").is_selected()
     told.one('.chips button[title^="분류: 카드"]').click()
-    told.until(lambda: "‘균형’의 약속은 이 결과에 유효하지 않습니다." in told.text(".notice"))
+    told.until(lambda: "‘균형’의 약속은 이 결과에 적용되지 않습니다." in told.text(".notice"))
     assert not told.all(".promise")
     told.one('input[name=level][value=""]').click()
     told.until(lambda: "level" not in told.address and not told.text(".notice"))
@@ -359,15 +359,43 @@ def test_a_level_that_is_not_to_be_had_says_what_it_takes(
         option = page.one("input[value=precise]")
         assert not option.is_enabled()
         said = page.run("return arguments[0].parentElement.title", option)
-        assert said == "판정이 모자라 아직 쓸 수 없습니다: 지금 7건, 적어도 22건이 있어야 합니다."
-        assert "‘정밀’은(는) 이 모음에서 쓸 수 없어 모두 보여 드립니다." in page.text(".notice")
+        assert said == "정답을 표시한 질문이 모자라 아직 쓸 수 없습니다. 지금 7건이고, 적어도 22건은 있어야 합니다."
+        assert "‘정밀’은 이 컬렉션에서 쓸 수 없어 모두 보여 드립니다." in page.text(".notice")
         assert page.complaints() == []
         page.requested()
 
 
 def test_notes_on_the_query_are_shown(page: Page) -> None:
     page.search("zkem")
-    assert "‘zkem’ 대신 ‘카드’(으)로 찾았습니다" in page.text(".notice.quiet")
+    assert "‘zkem’ 대신 ‘카드’로 찾았습니다" in page.text(".notice.quiet")
+
+
+def test_particles_follow_the_final_consonant(page: Page) -> None:
+    script = """
+        const [done] = [...arguments].slice(-1);
+        import("/page/words.js").then(({ wordsOf }) => {
+            const words = wordsOf("ko");
+            done([
+                ...["카드", "여권", "연필", "2026", "3"].map((read) => words.notes.keyboard({ typed: "x", read })),
+                ...["precise", "sensitive"].map((cutoff) => words.notes.uncut({ cutoff })),
+                ...["34%", words.underOne].map((share) => words.unansweredWhy(share, null)),
+            ]);
+        });
+    """
+    said = page.browser.execute_async_script(script)  # type: ignore[no-untyped-call]
+    expected = (
+        "‘카드’로 ",
+        "‘여권’으로 ",
+        "‘연필’로 ",
+        "‘2026’으로 ",
+        "‘3’으로 ",
+        "‘정밀’은 ",
+        "‘폭넓게’는 ",
+        "34%로,",
+        "1% 미만으로,",
+    )
+    for sentence, part in zip(said, expected, strict=True):
+        assert part in sentence
 
 
 @pytest.mark.parametrize("width", [360, 1100])
@@ -407,7 +435,7 @@ def test_what_goes_wrong_is_said_and_can_be_tried_again(
         assert not page.all(".failure")
         page.open("/?q=여권&collection=nope")
         page.until(lambda: page.all(".failure"))
-        assert "그런 모음이 없습니다." in page.text(".failure")
+        assert "그런 컬렉션이 없습니다." in page.text(".failure")
         page.open("/?q=여권")
         page.until(lambda: page.all(".hit"))
     page.one("#query").send_keys(" 사진", Keys.ENTER)
