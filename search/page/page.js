@@ -194,7 +194,7 @@ function promise({ name, promise: said, queries, probability }) {
   return words.promise(words[name], words.promises[name]?.(said.match(/\d+%/g) ?? [], said) ?? said, queries, least);
 }
 
-/** Offer the levels where something was calibrated; those without a number say why when pointed at. */
+/** Offer the levels where something was calibrated, and say below them why those without a number cannot be chosen. */
 function showLevels(wanted) {
   const offered = cutoffs(wanted);
   at("levels").hidden = !Object.keys(offered).length;
@@ -202,8 +202,12 @@ function showLevels(wanted) {
     const one = offered[option.value];
     option.checked = option.value === wanted.level;
     option.disabled = Boolean(option.value) && one?.probability == null;
-    option.parentElement.title = one?.reason ? words.noLevel(one) : "";
   }
+  const missing = LEVELS.map((name) => offered[name]).filter((one) => one?.reason);
+  at("missing").hidden = !missing.length;
+  at("missing").querySelector("summary").textContent = words.missing(missing.map(({ name }) => words[name]));
+  const reasons = missing.map((one) => make("li", { textContent: `${words[one.name]}: ${words.noLevel(one)}` }));
+  at("missing").querySelector("ul").replaceChildren(...reasons);
 }
 
 function notice(kind, ...children) {

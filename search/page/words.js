@@ -48,6 +48,10 @@ const KO = {
     balanced: () => "맞는 글을 놓치는 일과 틀린 글이 섞이는 일이 두루 적었던 기준선입니다. 보장은 아닙니다.",
     sensitive: ([share]) => share && `답이 있는 질문 가운데 ${share} 이상에서 맞는 글을 보여 줍니다.`,
   },
+  missing: (levels) => {
+    const named = levels.map((level) => `‘${level}’`).join(", ");
+    return `${named}${particle(levels.at(-1) ?? "", "을", "를")} 고를 수 없는 이유`;
+  },
   noLevel: ({ needed, units, found, reason }) => {
     const asked = reason.includes("groups of") ? "정답을 표시한 질문 묶음" : "정답을 표시한 질문";
     if (needed !== null) return `${asked}이 모자라 아직 쓸 수 없습니다. 지금 ${units}건이고, 적어도 ${needed}건은 있어야 합니다.`;
@@ -132,6 +136,7 @@ const EN = {
   promise: (level, said, queries, least) =>
     `${level}: ${said} (probability ${least} or more, from ${number("en", queries)} judged queries)`,
   promises: {},
+  missing: (levels) => `Why ${levels.map((level) => `“${level}”`).join(", ")} cannot be chosen`,
   noLevel: ({ reason }) => `Not to be had yet: ${reason}`,
   doubtful: "Nothing here seems to answer this. These are the closest passages.",
   notes: {},
@@ -164,7 +169,7 @@ const ALOUD = { 0: "영", 1: "일", 2: "이", 3: "삼", 4: "사", 5: "오", 6: "
 
 /** The form of a particle that follows a word as it is read aloud: `closed` after a final consonant, but 로 after ㄹ. */
 function particle(word, closed, open) {
-  const last = word.at(-1);
+  const last = word.at(-1) ?? "";
   const syllable = ALOUD[last] ?? last;
   const final = /[가-힣]/.test(syllable) ? (syllable.charCodeAt(0) - 0xac00) % 28 : 0;
   const liquid = 8; // ㄹ

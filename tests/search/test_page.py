@@ -358,8 +358,14 @@ def test_a_level_that_is_not_to_be_had_says_what_it_takes(
         page.until(lambda: page.all(".hit"))
         option = page.one("input[value=precise]")
         assert not option.is_enabled()
-        said = page.run("return arguments[0].parentElement.title", option)
-        assert said == "정답을 표시한 질문이 모자라 아직 쓸 수 없습니다. 지금 7건이고, 적어도 22건은 있어야 합니다."
+        assert page.text("#missing summary") == "‘정밀’을 고를 수 없는 이유"
+        assert not page.one("#missing li").is_displayed()
+        page.run("arguments[0].focus()", page.one("#missing summary"))
+        page.press(Keys.ENTER)
+        page.until(lambda: page.one("#missing li").is_displayed())
+        assert page.texts("#missing li") == [
+            "정밀: 정답을 표시한 질문이 모자라 아직 쓸 수 없습니다. 지금 7건이고, 적어도 22건은 있어야 합니다."
+        ]
         assert "‘정밀’은 이 컬렉션에서 쓸 수 없어 모두 보여 드립니다." in page.text(".notice")
         assert page.complaints() == []
         page.requested()
