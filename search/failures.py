@@ -56,7 +56,9 @@ def answer_failures(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        if not isinstance(error, Refusal):
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            error = _not_utf8(error.__cause__)
+        elif not isinstance(error, Refusal):
             type = _HTTP_TYPES.get(error.status_code, "error")
             error = Refusal(error.status_code, type, error.detail, error.headers)
         return error.response()
@@ -65,6 +67,12 @@ def answer_failures(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         # Starlette raises it again after this answer, and the server logs it with its traceback.
         return Refusal(500, "internal", "The service failed; its log has the reason.").response()
+
+
+def _not_utf8(error: UnicodeDecodeError) -> Refusal:
+    byte = f"byte 0x{error.object[error.start]:02x} at {error.start}"
+    message = f"The body is not UTF-8: {byte}. Send the JSON as UTF-8; a Windows console writes CP949."
+    return Refusal(400, "invalid_json", message)
 
 
 def _invalid(error: RequestValidationError) -> Refusal:

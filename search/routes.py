@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -55,11 +56,13 @@ def routes(catalog: Catalog, workers: Workers, examples: Mapping[str, Sequence[s
             ]
         )
 
+    @router.head("/livez", include_in_schema=False)
     @router.get("/livez", tags=["health"])
     async def livez() -> StatusOut:
         """The process is up."""
         return StatusOut(status="live")
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", tags=["health"], responses={503: _REFUSALS[503]})
     async def readyz() -> StatusOut:
         """The collections are open and searches will be answered."""
@@ -70,6 +73,7 @@ def routes(catalog: Catalog, workers: Workers, examples: Mapping[str, Sequence[s
 
 
 def _search(searcher: Searcher, asked: SearchIn) -> SearchOut:
+    started = perf_counter()
     answer = searcher.search(
         asked.query,
         mode=asked.mode,
@@ -85,7 +89,8 @@ def _search(searcher: Searcher, asked: SearchIn) -> SearchOut:
         [Found(hit, None if marks is None else marks.highlight(hit.passage)) for hit in found]
         for found in (answer.hits, answer.near_misses)
     )
-    return search_out(answer, hits, near_misses, searcher.collection.name, asked)
+    milliseconds = (perf_counter() - started) * 1e3
+    return search_out(answer, hits, near_misses, searcher.collection.name, asked, milliseconds)
 
 
 def _collection(name: str, searcher: Searcher, examples: tuple[str, ...]) -> CollectionOut:

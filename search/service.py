@@ -71,6 +71,7 @@ def _add_pages(app: FastAPI) -> None:
     page = Path(str(files("search"))) / "page"
     swagger = Path(str(files("fastapi_offline"))) / "static"
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def search_page() -> FileResponse:
         return FileResponse(page / "index.html")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from naru.cutoffs import LEVELS, Cutoff
 from naru.documents import Hit
@@ -14,8 +14,26 @@ from search.answer import Answer, Cut, Note
 from search.conditions import FilterIn
 from search.highlight import Highlights, Marked, Segment, Span
 
+
+def _no_boolean(said: object) -> object:
+    """Python takes true for 1; a client who sends it means something else."""
+    if isinstance(said, bool):
+        raise ValueError(f"got {str(said).lower()}; expected a number")
+    return said
+
+
+def _number_or_name(said: object) -> object:
+    """A number in quotes is a number, as on the command line."""
+    try:
+        return float(said) if isinstance(said, str) else said
+    except ValueError:
+        return said
+
+
 CutoffIn = Annotated[
     float | str,
+    BeforeValidator(_number_or_name),
+    BeforeValidator(_no_boolean),
     WithJsonSchema(
         {
             "anyOf": [
@@ -38,7 +56,7 @@ class SearchIn(BaseModel):
     query: str
     collection: str | None = Field(None, description="May be left out where only one collection is served.")
     mode: Literal["hybrid", "semantic", "lexical"] = "hybrid"
-    limit: int = Field(10, ge=1, le=100)
+    limit: Annotated[int, BeforeValidator(_no_boolean)] = Field(10, ge=1, le=100)
     filter: FilterIn | None = None
     cutoff: CutoffIn | None = Field(
         None,
@@ -95,7 +113,7 @@ class SearchOut(BaseModel):
     collection. `answerable` is the probability that the collection holds an answer; null where that was not fitted.
     `answered` false: it holds none, or nothing reaches the cut-off; then `hits` is empty and what comes nearest is in
     `near_misses`. At a level the cut-off decides alone, for its promise counts what it shows. Null: nothing calibrated
-    decides it. `cutoff` is null where none was asked for."""
+    decides it. `cutoff` is null where none was asked for. `milliseconds` were spent on searching and on highlighting."""
 
     query: str
     mode: str
@@ -119,7 +137,12 @@ class Found:
 
 
 def search_out(
-    answer: Answer, hits: Sequence[Found], near_misses: Sequence[Found], collection: str, asked: SearchIn
+    answer: Answer,
+    hits: Sequence[Found],
+    near_misses: Sequence[Found],
+    collection: str,
+    asked: SearchIn,
+    milliseconds: float,
 ) -> SearchOut:
     segments = asked.highlight == "segments"
     return SearchOut(
@@ -133,7 +156,7 @@ def search_out(
         hits=[_hit_out(one, segments=segments) for one in hits],
         near_misses=[_hit_out(one, segments=segments) for one in near_misses],
         notes=answer.notes,
-        milliseconds=round(answer.milliseconds, 3),
+        milliseconds=round(milliseconds, 3),
     )
 
 

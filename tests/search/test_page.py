@@ -333,7 +333,9 @@ def test_a_level_cuts_and_says_what_it_promises(told: Page) -> None:
     told.one("input[value=balanced]").click()
     told.until(lambda: 0 < len(told.all("#results .hit")) < everything)
     assert told.address["level"] == ["balanced"]
-    assert told.text(".promise").startswith("균형: 맞는 글을 놓치는 일과 틀린 글이 섞이는 일이 두루 적었던 기준선입니다.")
+    assert told.text(".promise").startswith(
+        "균형: 맞는 글을 놓치는 일과 틀린 글이 섞이는 일이 두루 적었던 기준선입니다."
+    )
     assert "정답을 표시한 질문 127건" in told.text(".promise")
     told.browser.refresh()
     told.until(lambda: told.all("#results .hit"))

@@ -168,6 +168,10 @@ def test_odd_queries_are_answered(client: httpx.Client) -> None:
         ({"query": "카드", "cutoff": 1}, "between 0 and 1, both excluded; got 1.0"),
         ({"query": "카드", "cutoff": "balanced"}, "nothing was calibrated. `naru calibrate` chooses them"),
         ({"query": "카드", "cutoff": []}, "cutoff"),
+        ({"query": "카드", "cutoff": "1.5"}, "between 0 and 1, both excluded; got 1.5"),
+        ({"query": "카드", "cutoff": "nan"}, "between 0 and 1, both excluded; got nan"),
+        ({"query": "카드", "cutoff": True}, "got true; expected a number"),
+        ({"query": "카드", "limit": True}, "limit: got true; expected a number"),
         ({"query": "카드", "topk": 5}, "topk: Extra inputs are not permitted"),
         ({"query": "카드", "filter": {"field": "fee"}}, "filter: expected an object with exactly one of"),
         ({"query": "카드", "filter": {"field": "fee", "range": {}}}, "has no bounds"),
@@ -204,6 +208,32 @@ def test_a_lone_surrogate_is_refused(client: httpx.Client, body: bytes) -> None:
 def test_what_is_not_json_is_refused(client: httpx.Client, body: bytes) -> None:
     response = client.post("/v1/search", content=body, headers=JSON)
     refused(response, 400, "invalid_json")
+
+
+def test_a_body_in_cp949_is_told_to_be_utf8(client: httpx.Client) -> None:
+    body = '{"query": "카드", "collection": "help"}'.encode("cp949")
+    message = refused(client.post("/v1/search", content=body, headers=JSON), 400, "invalid_json")
+    assert "not UTF-8: byte 0xb5 at 13" in message
+
+
+def test_a_cut_off_in_quotes_is_a_number(client: httpx.Client) -> None:
+    quoted, plain = (search(client, "카드 재발급 수수료", cutoff=cutoff) for cutoff in ("0.5", 0.5))
+    assert quoted["cutoff"] == plain["cutoff"]
+    assert ids(quoted) == ids(plain)
+
+
+def test_milliseconds_count_highlighting(client: httpx.Client) -> None:
+    def fastest(**asked: Any) -> float:
+        return min(search(client, "도서관 연체료 휴관일", **asked)["milliseconds"] for _ in range(5))
+
+    assert fastest(highlight="offsets") > 1.5 * fastest(highlight="off")
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz"])
+def test_head_is_answered_as_get_without_its_body(client: httpx.Client, path: str) -> None:
+    response = client.head(path)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-type"] == client.get(path).headers["content-type"]
 
 
 def test_a_body_without_its_content_type_is_told_which(client: httpx.Client) -> None:
