@@ -10,11 +10,12 @@ location = "http://localhost:6333"
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +25,18 @@ from pydantic_settings import (
 )
 
 from naru.errors import NaruError
+
+
+def _origin(said: str) -> str:
+    if said == "*" or _ORIGIN.fullmatch(said):
+        return said
+    raise ValueError(
+        "expected scheme, host and port as a browser sends them, without a path: https://app.example"
+    )
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class _Section(BaseModel):
@@ -48,12 +61,14 @@ class EncoderSettings(_Section):
 
 
 class ServiceSettings(_Section):
-    """Where the service listens, how many searches run at once and how many may wait for their turn."""
+    """Where the service listens, how many searches run at once and how many may wait for their turn. `cors_origins` are
+    the sites whose scripts may call the API from a browser, ["https://app.example"], or ["*"]; none are at first."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     concurrency: int = Field(default=4, ge=1)
     queue: int = Field(default=64, ge=0)
+    cors_origins: tuple[Origin, ...] = ()
 
 
 class Settings(BaseSettings):
@@ -100,7 +115,8 @@ def load() -> Settings:
     except SettingsError as error:
         raise NaruError(
             f"Settings (NARU__… variables): {error}. A variable names its section and its key: "
-            "NARU__STORE__LOCATION=http://localhost:6333."
+            "NARU__STORE__LOCATION=http://localhost:6333; a list is JSON: "
+            """NARU__SERVICE__CORS_ORIGINS='["https://app.example"]'."""
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise NaruError(f"{Settings.file}: not valid TOML: {error}") from None

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
+from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from naru import __version__
@@ -55,6 +56,14 @@ def create_app(catalog: Catalog, settings: ServiceSettings, examples: Examples |
     )
     app.add_middleware(BodyLimit, most=MAX_BODY)
     app.add_middleware(BrowserHeaders)
+    if settings.cors_origins:  # outermost, so that refusals can be read there too
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type"],
+            expose_headers=["Retry-After"],
+        )
     answer_failures(app)
     app.include_router(routes(catalog, workers, examples or {}))
     _add_pages(app)

@@ -241,6 +241,15 @@ def test_wrong_settings_are_named(indexed: Shell) -> None:
     assert "service.potr" in said.stderr
 
 
+def test_origins_of_browsers_are_a_list_of_sites(indexed: Shell) -> None:
+    for said, wrong in (
+        ('["https://app.example/"]', "without a path"),
+        ("https://app.example", "a list is JSON"),
+    ):
+        stderr = indexed("serve", status=1, NARU__SERVICE__CORS_ORIGINS=said).stderr
+        assert wrong in stderr
+
+
 def test_settings_come_from_flags_over_environment_over_file(indexed: Shell, tmp_path: Path) -> None:
     (tmp_path / "naru.toml").write_text('[store]\nlocation = "of-the-file"\n')
     shell = Shell(tmp_path)

@@ -405,3 +405,18 @@ def test_other_sites_may_not_read_answers(client: httpx.Client) -> None:
     assert "access-control-allow-origin" not in client.options("/v1/search", headers=headers).headers
     response = client.get("/v1/collections", headers={"Origin": "https://elsewhere.example"})
     assert "access-control-allow-origin" not in response.headers
+
+
+def test_a_site_of_the_settings_may(searcher: Searcher, serve: Serve) -> None:
+    settings = ServiceSettings(cors_origins=("https://app.example",))
+    with serve(create_app(Catalog({"help": searcher}), settings)) as client:
+        ours = {"Origin": "https://app.example"}
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        preflight = client.options("/v1/search", headers=ours | asked)
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == "https://app.example"
+        for body in ({"query": "카드"}, {"query": ""}, {"query": "가" * MAX_BODY}):
+            response = client.post("/v1/search", json=body, headers=ours)
+            assert response.headers["access-control-allow-origin"] == "https://app.example"
+        other = client.post("/v1/search", json={"query": "카드"}, headers={"Origin": "https://other.example"})
+        assert "access-control-allow-origin" not in other.headers
