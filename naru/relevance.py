@@ -164,11 +164,9 @@ class Basis:
         if self.collection != made.collection:
             return f"it was fitted on the collection {self.collection!r}, this is {made.collection!r}"
         if self.encoder != made.encoder_fingerprint:
-            return f"it was fitted with encoder {self.encoder}, the collection has {made.encoder_fingerprint}"
+            return _other("encoder", self.encoder, made.encoder_fingerprint)
         if self.analyzer != made.analyzer_fingerprint:
-            return (
-                f"it was fitted with analyzer {self.analyzer}, the collection has {made.analyzer_fingerprint}"
-            )
+            return _other("analyzer", self.analyzer, made.analyzer_fingerprint)
         if abs(made.passages - self.passages) > MOST_CHANGE * self.passages:
             return (
                 f"it was fitted on {self.passages:,} passages, now there are {made.passages:,}: "
@@ -226,7 +224,11 @@ class Relevance:
         except NaruError as error:
             return cls.prior(made.background, f"the calibration is void: {error}")
         void = found._void(made)
-        return found if void is None else cls.prior(made.background, f"the calibration is void: {void}")
+        return (
+            found
+            if void is None
+            else cls.prior(made.background, f"the calibration is void: {void}; run `naru calibrate` again")
+        )
 
     @classmethod
     def read(cls, path: Path, made: Made) -> Self:
@@ -277,6 +279,11 @@ class Relevance:
 
     def _void(self, made: Made) -> str | None:
         return None if self.basis is None else self.basis.void(made)
+
+
+def _other(part: str, fitted: str, there: str) -> str:
+    """Twelve characters of a fingerprint tell two apart, and can be read."""
+    return f"it was fitted with {part} {fitted[:12]}, the collection has {there[:12]}"
 
 
 def _basis(said: Mapping[str, Any]) -> Basis:

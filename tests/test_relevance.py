@@ -196,6 +196,12 @@ def test_a_fit_of_something_else_is_void_and_as_a_file_refused(
     with pytest.raises(NaruError, match=r"relevance\.json: this calibration does not hold here") as refused:
         Relevance.read(path, made)
     assert said in str(refused.value)
+    assert found.void.endswith("; run `naru calibrate` again")
+
+
+def test_fingerprints_are_told_apart_by_their_beginnings() -> None:
+    found = Relevance.kept(FITTED.to_json(), Collected(encoder_fingerprint="0123456789abcdef" * 4))
+    assert "encoder e1, the collection has 0123456789ab;" in str(found.void)
 
 
 @pytest.mark.parametrize(
