@@ -28,9 +28,9 @@ from naru.documents import Document, Passage
 from naru.encoder import Encoder
 from naru.errors import NaruError
 from naru.provenance import Provenance
-from naru.relevance import Background
+from naru.relevance import Background, Relevance
 from naru.sketch import Sketcher
-from naru.store import Manifest, Point, Store, Vector
+from naru.store import Description, Manifest, Point, Store, Vector
 from naru.text import Analyzer, AnalyzerSettings, normalize
 
 Progress = Callable[[str, int], None]
@@ -47,12 +47,16 @@ Analysed = list[tuple[Passage, Counts]]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a build did. `truncated` passages are longer than the encoder reads; BM25 still has them whole."""
+    """What a build did. `truncated` passages are longer than the encoder reads; BM25 still has them whole. `replaced`
+    is how many passages the version before had (None: there was none); `void` says why its calibration does not hold
+    for this one."""
 
     provenance: Provenance
     analyse_seconds: float
     embed_seconds: float
     publish_seconds: float
+    replaced: int | None = None
+    void: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -68,13 +72,15 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to build: the collection's name, where its documents come from, and what reads them."""
+    """What to build: the collection's name, where its documents come from, and what reads them. `replace`: also where
+    that leaves fewer than half of the passages there are."""
 
     name: str
     corpus: str
     encoder: str
     settings: AnalyzerSettings = field(default_factory=AnalyzerSettings)
     workers: int = 1
+    replace: bool = False
 
 
 def default_workers(size: int | None) -> int:
@@ -85,7 +91,9 @@ def default_workers(size: int | None) -> int:
 def index(
     documents: Iterable[Document], store: Store, encoder: Encoder, plan: Plan, progress: Progress
 ) -> Summary:
-    """Build and publish a collection. NaruError when there is nothing to index or a text cannot be read."""
+    """Build and publish a collection, in the place of the version before. NaruError when there is nothing to index, a
+    text cannot be read, or fewer than half of the passages would be left and the plan does not say `replace`."""
+    before = _before(store, plan.name)
     with (
         tempfile.TemporaryFile(prefix="naru-spool-") as spool,
         store.build(plan.name, encoder.dimension) as build,
@@ -94,6 +102,7 @@ def index(
         statistics = _analyse(documents, spool, plan, progress)
         if statistics.documents == 0:
             raise NaruError(f"{plan.corpus}: no documents to index.")
+        _check_left(statistics.documents, before, store, plan)
         analysed = perf_counter()
 
         spool.seek(0)
@@ -116,7 +125,41 @@ def index(
             sketch=sketcher.sketch(),
         )
         build.publish(Manifest(provenance.to_facts(), statistics))
-        return Summary(provenance, analysed - started, embedded - analysed, perf_counter() - embedded)
+        return Summary(
+            provenance,
+            analysed - started,
+            embedded - analysed,
+            perf_counter() - embedded,
+            replaced=None if before is None else before.passages,
+            void=None if before is None else _void(before.relevance, provenance),
+        )
+
+
+def _before(store: Store, name: str) -> Description | None:
+    try:
+        return store.describe(name)
+    except NaruError:  # a damaged version is mended by building it again
+        return None
+
+
+def _check_left(documents: int, before: Description | None, store: Store, plan: Plan) -> None:
+    if before is not None and 2 * documents < before.passages and not plan.replace:
+        raise NaruError(
+            f"The collection {plan.name!r} in {store.location} has {before.passages:,} passages, and {plan.corpus} has "
+            f"{documents:,}: indexing puts a corpus in the place of the whole collection, it adds nothing to it. "
+            "Index all corpora in one command; say another --collection to keep both; or `naru index --replace` if "
+            "fewer is what you mean. Nothing was changed."
+        )
+
+
+def _void(relevance: str | None, made: Provenance) -> str | None:
+    if relevance is None:
+        return None
+    try:
+        basis = Relevance.from_json(relevance, "the calibration kept with it").basis
+    except NaruError as error:  # a damaged calibration holds for nothing
+        return str(error)
+    return None if basis is None else basis.void(made)
 
 
 def _analyse(documents: Iterable[Document], spool: IO[bytes], plan: Plan, progress: Progress) -> Statistics:

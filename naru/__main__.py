@@ -109,10 +109,16 @@ def index(
     rejects: Annotated[Path, typer.Option(help="Where skipped records go, with the reasons.")] = Path(
         "rejects.jsonl"
     ),
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also where fewer than half of its passages would be left.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Analysing processes; 0 takes one a core.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Index a corpus: analyse, embed, and publish it as one collection in a single step."""
+    """Index a corpus: analyse, embed, and publish it as one collection in a single step.
+
+    The corpus takes the place of all that the collection held before; nothing is added to it.
+    """
     from indexer.corpus import Corpus, Naming
     from naru.text import AnalyzerSettings
 
@@ -121,17 +127,23 @@ def index(
     chosen = AnalyzerSettings(read_words(stopwords), read_words(user_words), characters)
     naming = Naming(id, title, text, number_rows)
     read = Corpus(corpus, encoding=encoding, rejects=rejects if skip_bad_rows else None, naming=naming)
-    summary = _index(collection, read, store, encoder, chosen, workers)
+    summary = _index(collection, read, store, encoder, chosen, workers, replace)
     made = summary.provenance
     if as_json:
         typer.echo(json.dumps({**summary.to_json(), "rejected": read.rejected}, ensure_ascii=False))
         return
     terminal.out.print(
-        f"Indexed {made.passages:,} passages into {collection!r} in {summary.seconds:.1f} s "
+        f"Indexed {made.passages:,} passages into {collection!r}"
+        f"{'' if summary.replaced is None else f', in the place of {summary.replaced:,},'} in {summary.seconds:.1f} s "
         f"({summary.passages_per_second:,.0f} docs/s): analysed in {summary.analyse_seconds:.1f} s, "
         f"embedded in {summary.embed_seconds:.1f} s, published in {summary.publish_seconds:.1f} s.",
         soft_wrap=True,
     )
+    if summary.void:
+        terminal.note(
+            f"Its calibration no longer holds ({summary.void}): fit it again with naru calibrate BEIR --split SPLIT "
+            f"--collection {collection}"
+        )
     if made.truncated:
         terminal.note(
             f"{made.truncated:,} passages are longer than the encoder reads; the rest of them is found by "
@@ -499,7 +511,13 @@ def calibrate(
 
 
 def _index(
-    name: str, corpus: Corpus, store: str | None, encoder: str | None, chosen: AnalyzerSettings, workers: int
+    name: str,
+    corpus: Corpus,
+    store: str | None,
+    encoder: str | None,
+    chosen: AnalyzerSettings,
+    workers: int,
+    replace: bool = False,
 ) -> Summary:
     from indexer.build import Plan, default_workers
     from indexer.build import index as build
@@ -509,7 +527,7 @@ def _index(
     bundle = encoder or given.encoder.path or DEFAULT_ENCODER
     if bundle != DEFAULT_ENCODER and Path(bundle).exists():
         bundle = str(Path(bundle).resolve())
-    plan = Plan(name, corpus.location, bundle, chosen, workers or default_workers(corpus.size))
+    plan = Plan(name, corpus.location, bundle, chosen, workers or default_workers(corpus.size), replace)
 
     with _store(given, store) as opened, terminal.stages("docs") as stages:
 

@@ -103,6 +103,17 @@ def test_a_faq_is_indexed_by_the_names_of_its_columns(naru: Shell, tiny_bundle: 
     assert "two ways" in naru(*plain, "--id", "질문", "--number-rows", status=2).stderr
 
 
+def test_indexing_again_says_what_is_replaced_and_keeps_most_of_it(naru: Shell, tiny_bundle: Path) -> None:
+    more = write(naru.folder / "corpus.jsonl", RECORDS)
+    less = write(naru.folder / "added.jsonl", RECORDS[:1])
+    plain = ["--collection", "help", "--encoder", str(tiny_bundle)]
+    assert "in the place of" not in naru("index", more, *plain).stdout
+    assert "Indexed 3 passages into 'help', in the place of 3, in" in naru("index", more, *plain).stdout
+    refused = naru("index", less, *plain, status=1).stderr
+    assert "'help' in naru-data has 3 passages, and added.jsonl has 1" in refused
+    assert naru.json("index", less, *plain, "--replace")["replaced"] == 3
+
+
 def test_search_shows_rank_title_probability_and_words(indexed: Shell) -> None:
     said = indexed("search", "카드 잃어버렸어요", "--mode", "lexical")
     assert "1. " in said.stdout

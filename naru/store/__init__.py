@@ -113,6 +113,15 @@ class Published:
     calibration: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a published collection holds, as its manifest says; `relevance` is the calibration kept with it."""
+
+    passages: int
+    facts: dict[str, Any]
+    relevance: str | None
+
+
 class Store(Protocol):
     location: str
 
@@ -124,6 +133,10 @@ class Store(Protocol):
 
     def published(self, name: str) -> Published | None:
         """What `open` would open, without opening it; None when there is no such collection."""
+
+    def describe(self, name: str) -> Description | None:
+        """Of the newest published version, without opening it, so that nobody needs to let go of it; None when there
+        is no such collection. NaruError: its manifest cannot be read."""
 
     def build(self, name: str, dimension: int) -> Build: ...
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import qdrant_edge as edge
 
@@ -29,7 +29,7 @@ from naru.bm25 import Statistics
 from naru.documents import Passage
 from naru.errors import NaruError, UnavailableError
 from naru.filters import Filter
-from naru.store import Manifest, Point, Published, Request, Scored, ranking
+from naru.store import Description, Manifest, Point, Published, Request, Scored, ranking
 from naru.store import payload as payloads
 from naru.store.edge_words import PASSAGE, filter_of, found_of, point_of, query_of
 from naru.store.points import MOST_INDEXES, batches, check_count, check_name, range_fields
@@ -70,6 +70,18 @@ class EdgeStore:
         versions = Versions(self._folder / check_name(name))
         version = versions.current()
         return None if version is None else Published(version, versions.calibration())
+
+    def describe(self, name: str) -> Description | None:
+        versions = Versions(self._folder / check_name(name))
+        while (version := versions.current()) is not None:
+            try:
+                facts, _, count = _header(versions.folder / version)
+            except NaruError:
+                if version != versions.current():
+                    continue  # replaced while we looked
+                raise
+            return Description(count, facts, versions.relevance())
+        return None
 
     def build(self, name: str, dimension: int) -> EdgeBuild:
         self._make()
@@ -301,15 +313,20 @@ class EdgeBuild:
 
 def _manifest(folder: Path) -> tuple[Manifest, int, int]:
     """The manifest, the dimension and the number of passages of a version."""
+    facts, dimension, count = _header(folder)
+    path = folder / "statistics.npz"
+    with _plain_errors(path, "read", _AGAIN):
+        return Manifest(facts, Statistics.from_bytes(path.read_bytes())), dimension, count
+
+
+def _header(folder: Path) -> tuple[dict[str, Any], int, int]:
+    """The facts, the dimension and the number of passages of a version."""
     path = folder / "manifest.json"
     with _plain_errors(path, "read", _AGAIN):
         header = json.loads(path.read_text("utf-8"))
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}, this version of naru reads {FORMAT}")
-        facts, dimension, count = dict(header["facts"]), int(header["dimension"]), int(header["count"])
-    path = folder / "statistics.npz"
-    with _plain_errors(path, "read", _AGAIN):
-        return Manifest(facts, Statistics.from_bytes(path.read_bytes())), dimension, count
+        return dict(header["facts"]), int(header["dimension"]), int(header["count"])
 
 
 def _load(path: Path) -> edge.EdgeShard:

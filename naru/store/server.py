@@ -19,7 +19,7 @@ from naru.bm25 import Statistics
 from naru.documents import Passage
 from naru.errors import NaruError
 from naru.filters import Filter
-from naru.store import Manifest, Published, Request, Scored, ranking
+from naru.store import Description, Manifest, Published, Request, Scored, ranking
 from naru.store import payload as payloads
 from naru.store.connection import Connection
 from naru.store.points import check_name
@@ -67,6 +67,13 @@ class ServerStore:
         text = relevance(self._connection, version)
         return Published(version, None if text is None else sha256(text.encode()).hexdigest())
 
+    def describe(self, name: str) -> Description | None:
+        version = aliases(self._connection).get(check_name(name))
+        if version is None or not is_version(name, version):
+            return None
+        said = _about(self._connection, name, version)
+        return Description(int(said["count"]), said["facts"], relevance(self._connection, version))
+
     def build(self, name: str, dimension: int) -> ServerBuild:
         version = aliases(self._connection).get(check_name(name))
         there = self._connection.ask(lambda client: client.get_collections().collections)
@@ -107,13 +114,7 @@ class ServerCollection:
         self.name = name
         self._version = version
         self._connection = connection
-        said = about(connection, version)
-        if said is None or said["format"] != FORMAT:
-            raise NaruError(
-                f"The collection {version!r} at {connection.location} has "
-                f"{'no manifest' if said is None else 'format ' + repr(said['format'])}; "
-                f"this version of naru reads format {FORMAT}. Build {name!r} again with `naru index`."
-            )
+        said = _about(connection, name, version)
         self.dimension = int(said["dimension"])
         self._count = int(said["count"])
         self._apart = [about_id(part) for part in range(said["parts"] + 1)]
@@ -198,3 +199,14 @@ class ServerCollection:
                 f"{len(wanted)} parts of its statistics. Build {self.name!r} again with `naru index`."
             )
         return base64.b64decode("".join(parts[part] for part in wanted))
+
+
+def _about(connection: Connection, name: str, version: str) -> dict[str, Any]:
+    said = about(connection, version)
+    if said is None or said["format"] != FORMAT:
+        raise NaruError(
+            f"The collection {version!r} at {connection.location} has "
+            f"{'no manifest' if said is None else 'format ' + repr(said['format'])}; "
+            f"this version of naru reads format {FORMAT}. Build {name!r} again with `naru index`."
+        )
+    return said

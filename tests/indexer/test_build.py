@@ -19,6 +19,7 @@ from naru.bm25 import count, document_vector, query_vector, statistics_of, token
 from naru.documents import Document
 from naru.encoder import Encoder
 from naru.errors import NaruError
+from naru.relevance import Basis, Relevance
 from naru.store import open_store
 from naru.text import Analyzer, AnalyzerSettings
 from search import Searcher
@@ -209,3 +210,59 @@ def test_a_reservoir_keeps_a_fair_sample_of_its_size() -> None:
         kept += [int(vector[0]) for vector in sample._vectors]
     assert len(kept) == 2000
     assert abs(np.mean(kept) - 49.5) < 3
+
+
+def test_a_build_says_what_it_takes_the_place_of(tmp_path: Path, encoder: Encoder, tiny_bundle: Path) -> None:
+    store = open_store(str(tmp_path))
+    assert index(DOCUMENTS[:100], store, encoder, plan(tiny_bundle), silent).replaced is None
+    assert index(DOCUMENTS[:50], store, encoder, plan(tiny_bundle), silent).replaced == 100
+    with pytest.raises(
+        NaruError, match=r"'help' in .* has 50 passages, and documents\.jsonl has 24.*--replace"
+    ):
+        index(DOCUMENTS[:24], store, encoder, plan(tiny_bundle), silent)
+    with Searcher.open(store, "help") as searcher:
+        assert searcher.collection.count() == 50
+    assert index(DOCUMENTS[:24], store, encoder, plan(tiny_bundle, replace=True), silent).replaced == 50
+
+
+def test_a_build_says_that_the_calibration_is_void(
+    tmp_path: Path, encoder: Encoder, tiny_bundle: Path
+) -> None:
+    store = open_store(str(tmp_path))
+    index(DOCUMENTS, store, encoder, plan(tiny_bundle), silent)
+    with Searcher.open(store, "help") as searcher:
+        made = searcher.provenance
+        basis = Basis(
+            collection=made.collection,
+            created=made.created,
+            passages=made.passages,
+            encoder=made.encoder_fingerprint,
+            analyzer=made.analyzer_fingerprint,
+            prefetch=100,
+            split="calibrate",
+            judgements="",
+            queries=1,
+            answerable=1,
+            fitted="2025-01-01",
+            sketch=made.sketch,
+        )
+        fitted = Relevance(searcher.relevance.fits, basis)
+        searcher.collection.keep_relevance(fitted.to_json())
+    assert index(DOCUMENTS, store, encoder, plan(tiny_bundle), silent).void is None
+    void = index(DOCUMENTS[:200], store, encoder, plan(tiny_bundle), silent).void
+    assert void is not None
+    assert "fitted on 300 passages, now there are 200" in void
+
+
+def test_a_damaged_version_is_mended_by_building_it_again(
+    tmp_path: Path, encoder: Encoder, tiny_bundle: Path
+) -> None:
+    store = open_store(str(tmp_path))
+    index(DOCUMENTS[:9], store, encoder, plan(tiny_bundle), silent)
+    [manifest] = tmp_path.glob("help/*/manifest.json")
+    manifest.write_text("{")
+    with pytest.raises(NaruError, match=r"manifest\.json cannot be read"):
+        store.describe("help")
+    assert index(DOCUMENTS[:2], store, encoder, plan(tiny_bundle), silent).replaced is None
+    with Searcher.open(store, "help") as searcher:
+        assert searcher.collection.count() == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from naru.bm25 import SparseVector, Statistics
 from naru.documents import Passage
 from naru.errors import NaruError
 from naru.filters import Equals
-from naru.store import Manifest, Point, Request, Scores, Store, open_store
+from naru.store import Description, Manifest, Point, Request, Scores, Store, open_store
 from naru.store.points import batches
 
 Points = Callable[..., list[Point]]
@@ -135,6 +136,17 @@ def test_large_statistics_come_back(store: Store, name: str) -> None:
     assert collection.count() == 0
     assert list(collection.passages()) == []
     collection.close()
+
+
+def test_a_collection_is_described_while_it_is_open(
+    store: Store, name: str, some_points: Points, manifest: Manifest
+) -> None:
+    assert store.describe(name) is None
+    publish(store, name, some_points(3), manifest)
+    with contextlib.closing(store.open(name)) as collection:
+        assert store.describe(name) == Description(3, manifest.facts, None)
+        collection.keep_relevance("{}")
+        assert store.describe(name) == Description(3, manifest.facts, "{}")
 
 
 def test_an_unknown_collection_names_those_there_are(
