@@ -80,9 +80,10 @@ def _front_door(
 @app.command()
 def index(
     corpus: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            help="JSONL, JSON, CSV, TSV or Parquet, a folder of texts, a BEIR folder, or hf://NAME."
+            help="JSONL, JSON, CSV, TSV or Parquet, a folder of texts, a BEIR folder, or hf://NAME. Several make one "
+            "collection."
         ),
     ],
     collection: Annotated[str, typer.Option("--collection", help="What to call it.")],
@@ -102,7 +103,7 @@ def index(
     title: Annotated[str, typer.Option(help="That of the title; a question of a FAQ, say.")] = "title",
     id: Annotated[str | None, typer.Option("--id", help="That of the id. [default: id, or _id]")] = None,
     number_rows: Annotated[
-        bool, typer.Option("--number-rows", help="Records have no id: their line is.")
+        bool, typer.Option("--number-rows", help="Records have no id: their line is, or FILE:LINE.")
     ] = False,
     encoding: Annotated[str, typer.Option(help="The corpus files' encoding.")] = "utf-8",
     skip_bad_rows: Annotated[bool, typer.Option(help="Go on past records that cannot be read.")] = False,
@@ -115,9 +116,9 @@ def index(
     workers: Annotated[int, typer.Option(min=0, help="Analysing processes; 0 takes one a core.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Index a corpus: analyse, embed, and publish it as one collection in a single step.
+    """Index corpora: analyse, embed, and publish them as one collection in a single step.
 
-    The corpus takes the place of all that the collection held before; nothing is added to it.
+    They take the place of all that the collection held before; nothing is added to it.
     """
     from indexer.corpus import Corpus, Naming
     from naru.text import AnalyzerSettings
@@ -126,7 +127,7 @@ def index(
         raise typer.BadParameter("--id and --number-rows are two ways to name a record; give one of them.")
     chosen = AnalyzerSettings(read_words(stopwords), read_words(user_words), characters)
     naming = Naming(id, title, text, number_rows)
-    read = Corpus(corpus, encoding=encoding, rejects=rejects if skip_bad_rows else None, naming=naming)
+    read = Corpus(*corpus, encoding=encoding, rejects=rejects if skip_bad_rows else None, naming=naming)
     summary = _index(collection, read, store, encoder, chosen, workers, replace)
     made = summary.provenance
     if as_json:

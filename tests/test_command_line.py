@@ -114,6 +114,14 @@ def test_indexing_again_says_what_is_replaced_and_keeps_most_of_it(naru: Shell, 
     assert naru.json("index", less, *plain, "--replace")["replaced"] == 3
 
 
+def test_several_corpora_make_one_collection(naru: Shell, tiny_bundle: Path) -> None:
+    first = write(naru.folder / "corpus.jsonl", RECORDS)
+    (naru.folder / "faq.csv").write_text("id,text\nfee-1,수수료는 500원입니다.\n", "utf-8")
+    plain = ["--collection", "help", "--encoder", str(tiny_bundle)]
+    made = naru.json("index", first, "faq.csv", *plain)["provenance"]
+    assert (made["passages"], made["corpus"]) == (4, "corpus.jsonl faq.csv")
+
+
 def test_search_shows_rank_title_probability_and_words(indexed: Shell) -> None:
     said = indexed("search", "카드 잃어버렸어요", "--mode", "lexical")
     assert "1. " in said.stdout

@@ -6,8 +6,11 @@ Each reader yields rows as its format holds them; what makes a row a document is
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -43,7 +46,7 @@ class Reader(Protocol):
 
 
 class Corpus:
-    """The documents at a location, streamed anew by each iteration.
+    """The documents at one or more locations, one after the other, streamed anew by each iteration.
 
     A location is a file (JSON lines, a JSON array, CSV or TSV, each also gzipped, or Parquet), a BEIR folder (its
     `corpus.jsonl`), a folder of Markdown and text files, a Hugging Face dataset saved in a folder, or
@@ -52,14 +55,14 @@ class Corpus:
 
     The first bad record ends the iteration with a NaruError `file:line: what was got; what was expected`.
     With `rejects` it is written to that file instead, as a JSON line {file, line, reason, raw}, and the
-    reading goes on; `rejected` counts these. No documents at all is a NaruError either way, and so is a file
-    that cannot be read as what its name says.
+    reading goes on; `rejected` counts these. An id must be unique over all locations; where records are
+    numbered and there are several, it is FILE:LINE. A location without documents is a NaruError either way,
+    and so is a file that cannot be read as what its name says.
     """
 
     def __init__(
         self,
-        location: str | Path,
-        *,
+        *locations: str | Path,
         encoding: str = "utf-8",
         rejects: Path | None = None,
         naming: Naming | None = None,
@@ -70,61 +73,103 @@ class Corpus:
             raise NaruError(
                 f"Unknown encoding {encoding!r}; expected a name such as utf-8, cp949 or utf-16."
             ) from error
-        self.location = str(location)
+        if not locations:
+            raise ValueError("a corpus has at least one location")
+        self._locations = [str(location) for location in locations]
         self.rejected = 0
         self._rejects = rejects
         self._naming = naming or Naming()
-        self._reader = _reader(self.location, encoding, self._naming)
+        several = len(locations) > 1
+        self._readers = [_reader(one, encoding, self._naming, several) for one in self._locations]
+        self._bytes = [_bytes(one) for one in self._locations] if several else []
+
+    @property
+    def location(self) -> str:
+        """Where the documents are; several locations as a shell reads them."""
+        return self._locations[0] if len(self._locations) == 1 else shlex.join(self._locations)
 
     @property
     def size(self) -> int | None:
-        """How far `position` goes: bytes of a file, rows, or files of a folder; None when not known."""
-        return self._reader.size
+        """How far `position` goes: bytes of a file, rows, or files of a folder; bytes on disk of several locations,
+        which would else not add up. None when not known."""
+        if len(self._readers) == 1:
+            return self._readers[0].size
+        return None if None in self._bytes else sum(size or 0 for size in self._bytes)
 
     @property
     def position(self) -> int:
         """How far the reading has come, for a progress bar."""
-        return self._reader.position
+        if len(self._readers) == 1:
+            return self._readers[0].position
+        return sum(
+            round((size or 0) * reader.position / max(reader.size or 0, 1))
+            for reader, size in zip(self._readers, self._bytes, strict=True)
+        )
 
     def __iter__(self) -> Iterator[Document]:
         self.rejected = 0
-        read = 0
-        # Where each id was, by its 64-bit hash, which costs less than the ids do. Of ten million ids, two
-        # share a hash with a chance of 3 in a million.
-        lines: dict[int, int] = {}
+        ids = _Ids(several=len(self._readers) > 1)
         with ExitStack() as stack:
-            rejects = stack.enter_context(_open(self._rejects, self.location)) if self._rejects else None
-            for row in self._reader:
-                found = _checked(row, lines, self._naming)
-                if isinstance(found, Document):
-                    read += 1
-                    yield found
-                elif rejects is None:
-                    raise NaruError(f"{found.file}:{found.line}: {found.reason}")
-                else:
-                    self.rejected += 1
-                    rejects.write(_rejected(found))
-        if self.rejected and not read:
+            rejects = stack.enter_context(_open(self._rejects, self._locations)) if self._rejects else None
+            for location, reader in zip(self._locations, self._readers, strict=True):
+                yield from self._read(location, reader, ids, rejects)
+
+    def _read(self, location: str, reader: Reader, ids: _Ids, rejects: IO[str] | None) -> Iterator[Document]:
+        read, before = 0, self.rejected
+        naming = Naming() if isinstance(reader, TextFolder) else self._naming
+        for row in reader:
+            found = ids.checked(row, naming)
+            if isinstance(found, Document):
+                read += 1
+                yield found
+            elif rejects is None:
+                raise NaruError(f"{found.file}:{found.line}: {found.reason}")
+            else:
+                self.rejected += 1
+                rejects.write(_rejected(found))
+        if read:
+            return
+        if self.rejected > before:
             raise NaruError(
-                f"{self.location}: not one of its {self.rejected} records could be read; "
+                f"{location}: not one of its {self.rejected - before} records could be read; "
                 f"{self._rejects} says why for each."
             )
-        if not read:
-            raise NaruError(f"{self.location}: no records; expected at least one with an id and a text.")
+        raise NaruError(f"{location}: no records; expected at least one with an id and a text.")
 
 
-def _checked(row: Row | Bad, lines: dict[int, int], naming: Naming) -> Document | Bad:
-    if isinstance(row, Bad):
-        return row
-    try:
-        made = document(row.fields, naming, row.line)
-    except NaruError as error:
-        return Bad(row.file, row.line, str(error), row.raw)
-    first = lines.setdefault(hash(made.id), row.line)
-    if first != row.line:
-        reason = f"id {made.id!r} was on line {first} already; expected each id once. Rename or remove one."
-        return Bad(row.file, row.line, reason, row.raw)
-    return made
+class _Ids:
+    """Makes rows documents, each id once. Where an id was is kept by its 64-bit hash, which costs less than the ids do:
+    of ten million ids, two share a hash with a chance of 3 in a million."""
+
+    _LINES = 1 << 40
+
+    def __init__(self, *, several: bool) -> None:
+        self._several = several
+        self._files: list[str] = []
+        self._places: dict[int, int] = {}
+
+    def checked(self, row: Row | Bad, naming: Naming) -> Document | Bad:
+        if isinstance(row, Bad):
+            return row
+        if not self._files or self._files[-1] != row.file:
+            self._files.append(row.file)
+        try:
+            made = document(row.fields, naming, row.line)
+        except NaruError as error:
+            return Bad(row.file, row.line, str(error), row.raw)
+        if self._several and naming.numbered:
+            made = replace(made, id=f"{Path(row.file).name}:{row.line}")
+        key = hash(made.id)
+        first = self._places.get(key)
+        if first is not None:
+            return Bad(row.file, row.line, self._twice(made.id, row.file, first), row.raw)
+        self._places[key] = (len(self._files) - 1) * self._LINES + row.line
+        return made
+
+    def _twice(self, id: str, file: str, first: int) -> str:
+        place, line = divmod(first, self._LINES)
+        where = f"on line {line}" if self._files[place] == file else f"in {self._files[place]}:{line}"
+        return f"id {id!r} was {where} already; expected each id once. Rename or remove one."
 
 
 def _rejected(bad: Bad) -> str:
@@ -132,9 +177,9 @@ def _rejected(bad: Bad) -> str:
     return json.dumps(said, ensure_ascii=False, default=str) + "\n"
 
 
-def _open(rejects: Path, location: str) -> IO[str]:
+def _open(rejects: Path, locations: list[str]) -> IO[str]:
     try:
-        if rejects.exists() and Path(location).exists() and rejects.samefile(location):
+        if rejects.exists() and any(Path(one).exists() and rejects.samefile(one) for one in locations):
             raise NaruError(
                 f"{rejects}: the rejected records would be written over the corpus itself; say --rejects OTHER."
             )
@@ -144,12 +189,20 @@ def _open(rejects: Path, location: str) -> IO[str]:
         raise NaruError(f"{rejects}: cannot write the rejected records there: {error.strerror}.") from error
 
 
-def _reader(location: str, encoding: str, naming: Naming) -> Reader:
+def _bytes(location: str) -> int | None:
+    """What a location holds on disk, None where it is not there."""
+    path = Path(location)
+    if not path.is_dir():
+        return path.stat().st_size if path.exists() else None
+    return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(path) for name in names)
+
+
+def _reader(location: str, encoding: str, naming: Naming, several: bool) -> Reader:
     if location.startswith("hf://"):
         return HubDataset.parse(location)
     path = Path(location)
     if path.is_dir():
-        return _folder(path, encoding, naming)
+        return _folder(path, encoding, naming, several)
     if not path.exists():
         raise NaruError(f"{path}: no such file or folder.")
     name = path.name.lower()
@@ -168,12 +221,12 @@ def _reader(location: str, encoding: str, naming: Naming) -> Reader:
     )
 
 
-def _folder(path: Path, encoding: str, naming: Naming) -> Reader:
+def _folder(path: Path, encoding: str, naming: Naming, several: bool) -> Reader:
     for name in _BEIR:
         if (path / name).is_file():
             return JsonLines(path / name, encoding)
     if is_dataset(path):
         return HubDataset(str(path), split="")
-    if naming != Naming():
+    if naming != Naming() and not several:
         raise NaruError(f"{path}: a folder of texts has no fields to name; each file's path is its id.")
     return TextFolder(path, encoding)

@@ -35,9 +35,9 @@ def jsonl(path: Path, *records: object) -> Path:
     return write(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
 
-def complaint(location: Path | str, **options: object) -> str:
+def complaint(*locations: Path | str, **options: object) -> str:
     with pytest.raises(NaruError) as raised:
-        list(Corpus(location, **options))  # type: ignore[arg-type]
+        list(Corpus(*locations, **options))  # type: ignore[arg-type]
     return str(raised.value)
 
 
@@ -505,3 +505,65 @@ class TestLocation:
 @pytest.mark.parametrize(("name", "passages"), [("korquad-dev", 964), ("law", 19_978), ("welfare", 451)])
 def test_real_corpora(name: str, passages: int) -> None:
     assert sum(1 for _ in Corpus(DATA / name)) == passages
+
+
+class TestSeveral:
+    @pytest.fixture
+    def corpora(self, tmp_path: Path) -> list[Path]:
+        (tmp_path / "docs").mkdir()
+        write(tmp_path / "docs" / "안내.md", "# 안내\n전화하세요.")
+        return [
+            jsonl(tmp_path / "a.jsonl", {"id": "1", "text": "하나"}, {"id": "2", "text": "둘"}),
+            write(tmp_path / "b.csv", "id,text\n3,셋\n"),
+            tmp_path / "docs",
+        ]
+
+    def test_one_after_the_other(self, corpora: list[Path]) -> None:
+        corpus = Corpus(*corpora)
+        assert [one.id for one in corpus] == ["1", "2", "3", "안내.md"]
+        assert corpus.location == " ".join(map(str, corpora))
+        files = [*corpora[:2], corpora[2] / "안내.md"]
+        assert corpus.size == corpus.position == sum(file.stat().st_size for file in files)
+
+    def test_position_grows_through_each(self, corpora: list[Path]) -> None:
+        corpus = Corpus(*corpora)
+        seen = [corpus.position, *(corpus.position for _ in corpus)]
+        assert seen == sorted(seen)
+        assert seen[0] == 0 < seen[1] < seen[-1]
+
+    def test_an_id_of_another_file_is_named_with_its_place(self, tmp_path: Path, corpora: list[Path]) -> None:
+        write(corpora[1], "id,text\n3,셋\n2,또\n")
+        message = complaint(*corpora)
+        assert message.startswith(f"{corpora[1]}:3: id '2' was in {corpora[0]}:2 already")
+        rejects = tmp_path / "r.jsonl"
+        write(corpora[0], '{"id": "1", "text": "하나"}\n{"id": "2", "text": "둘"}\n{"id": "4"}\n')
+        corpus = Corpus(*corpora, rejects=rejects)
+        assert [one.id for one in corpus] == ["1", "2", "3", "안내.md"]
+        said = [json.loads(line) for line in rejects.read_text("utf-8").splitlines()]
+        assert [(one["file"], one["line"]) for one in said] == [(str(corpora[0]), 3), (str(corpora[1]), 3)]
+        assert corpus.rejected == 2
+
+    def test_files_of_one_name_in_two_folders(self, tmp_path: Path, corpora: list[Path]) -> None:
+        (tmp_path / "more").mkdir()
+        write(tmp_path / "more" / "안내.md", "다른 글")
+        assert f"id '안내.md' was in {corpora[2] / '안내.md'}:1 already" in complaint(
+            corpora[2], tmp_path / "more"
+        )
+
+    def test_numbers_carry_their_file_and_folders_have_no_fields(self, corpora: list[Path]) -> None:
+        corpus = Corpus(*corpora, naming=Naming(numbered=True))
+        assert [one.id for one in corpus] == ["a.jsonl:1", "a.jsonl:2", "b.csv:2", "안내.md"]
+
+    def test_one_without_records(self, tmp_path: Path, corpora: list[Path]) -> None:
+        empty = write(tmp_path / "c.jsonl", "")
+        assert complaint(*corpora, empty) == (
+            f"{empty}: no records; expected at least one with an id and a text."
+        )
+
+    def test_rejects_over_any_of_them_are_refused(self, corpora: list[Path]) -> None:
+        assert "over the corpus itself" in complaint(*corpora, rejects=corpora[1])
+
+
+def test_two_objects_on_a_line_with_one_id(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", '[{"id": "1", "text": "글"}, {"id": "1", "text": "또"}]')
+    assert "id '1' was on line 1 already" in complaint(path)
