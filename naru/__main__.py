@@ -6,6 +6,7 @@ Exit status: 0 done, 1 failed, 2 wrong use.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -194,6 +195,42 @@ def search(
             typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
         else:
             _show(answer, searcher)
+
+
+@app.command()
+def collections(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List the collections of a store."""
+    from naru.listing import listed
+
+    with _store(settings.load(), store) as opened:
+        found = list(listed(opened))
+        location = opened.location
+    if as_json:
+        typer.echo(json.dumps({"collections": [asdict(one) for one in found]}, ensure_ascii=False))
+        return
+    if not found:
+        terminal.note(_none_in(location))
+        return
+    terminal.collections(found)
+    for one in found:
+        if one.void or one.trouble:
+            terminal.note(f"{one.name}: {one.trouble or one.void}")
+
+
+@app.command()
+def delete(
+    name: Annotated[str, typer.Argument(help="The collection to withdraw.")],
+    store: StoreOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Withdraw a collection, its calibration too; a service stops answering from it within seconds."""
+    with _store(settings.load(), store) as opened:
+        if opened.published(name) is not None and not yes:
+            if not sys.stdin.isatty():
+                raise NaruError(f"Nobody is here to ask: delete {name!r} with --yes.")
+            typer.confirm(f"Delete {name!r} from {opened.location}? It cannot be undone.", abort=True)
+        opened.delete(name)
+        terminal.out.print(f"Deleted {name!r} from {opened.location}.", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -615,14 +652,17 @@ def _searcher(
 def _only(store: Store) -> str:
     names = store.names()
     if not names:
-        raise NaruError(
-            f"There is no collection in {store.location}. Build one: naru index CORPUS --collection NAME"
-        )
+        raise NaruError(_none_in(store.location))
     if len(names) > 1:
         raise NaruError(
             f"{store.location} has several collections: say --collection with one of {', '.join(names)}."
         )
     return names[0]
+
+
+def _none_in(location: str) -> str:
+    store = shlex.quote(location)
+    return f"There is no collection in {location}. Build one: naru index CORPUS --store {store} --collection NAME"
 
 
 def _number_or_name(said: str | None) -> float | str | None:

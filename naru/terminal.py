@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -20,9 +20,13 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 from naru.documents import Hit
+
+if TYPE_CHECKING:
+    from naru.listing import Listed
 
 out = Console(highlight=False)
 _BLANKS = dict.fromkeys([*range(32), *range(127, 160)], " ")  # in place, as spans count characters
@@ -68,6 +72,21 @@ def hit(found: Hit, snippet: str, spans: Sequence[Span]) -> None:
     for span in spans:
         body.stylize("bold yellow", span.start, span.end)
     out.print(Text("    ").append_text(body), soft_wrap=True)
+
+
+def collections(found: Sequence[Listed]) -> None:
+    """A table; what is unknown of a collection is left blank."""
+    table = Table("collection", "passages", "encoder", "indexed", "calibrated", box=None, pad_edge=False)
+    table.columns[1].justify = "right"
+    for one in found:
+        table.add_row(
+            Text(one.name),
+            "" if one.passages is None else f"{one.passages:,}",
+            Text(one.encoder or ""),
+            one.created or "",
+            {True: "yes", False: "void" if one.void else "no", None: ""}[one.calibrated],
+        )
+    out.print(table)
 
 
 class _Speed(ProgressColumn):

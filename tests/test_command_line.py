@@ -55,6 +55,7 @@ class Shell:
             capture_output=True,
             text=True,
             timeout=120,
+            stdin=subprocess.DEVNULL,
         )
         assert done.returncode == status, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
@@ -236,6 +237,11 @@ def test_bad_rows_can_be_skipped_and_are_kept_apart(naru: Shell, tiny_bundle: Pa
         (["search", "카드", "--filter", '{"field": "area", "is": "여권"}'], 1, "exactly one of equals"),
         (["search", "카드", "--filter", "area=여권"], 1, "Expected JSON"),
         (["search", "카드", "--mode", "fuzzy"], 2, "fuzzy"),
+        (
+            ["search", "카드", "--store", "not there"],
+            1,
+            "naru index CORPUS --store 'not there' --collection NAME",
+        ),
         (["search", "카드", "--store", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9 cannot be reached"),
         (["evaluate", "nowhere", "--split", "test"], 1, "nowhere"),
         (["compare", "a", "b"], 1, "a run needs judgements to be measured by: --qrels"),
@@ -310,6 +316,35 @@ def test_a_store_that_a_service_holds_is_refused_with_its_process(
     assert "HTTP" in said.stderr
 
 
+def test_a_store_that_a_service_holds_is_listed(indexed: Shell, serving: subprocess.Popen[str]) -> None:
+    [found] = indexed.json("collections")["collections"]
+    assert (found["name"], found["passages"], found["calibrated"], found["trouble"]) == (
+        "help",
+        3,
+        False,
+        None,
+    )
+    shown = indexed("collections").stdout.splitlines()
+    assert shown[0].split() == ["collection", "passages", "encoder", "indexed", "calibrated"]
+    assert shown[1].split()[:2] == ["help", "3"]
+
+
+def test_delete_asks_or_is_told(naru: Shell, tiny_bundle: Path) -> None:
+    corpus = write(naru.folder / "corpus.jsonl", RECORDS)
+    for name in ("one", "two"):
+        naru("index", corpus, "--collection", name, "--encoder", str(tiny_bundle))
+    assert "--yes" in naru("delete", "one", status=1).stderr
+    assert [one["name"] for one in naru.json("collections")["collections"]] == ["one", "two"]
+    naru("delete", "one", "--yes")
+    assert [one["name"] for one in naru.json("collections")["collections"]] == ["two"]
+    assert "No collection 'one'" in naru("delete", "one", "--yes", status=1).stderr
+    [manifest] = naru.folder.glob("naru-data/two/*/manifest.json")
+    manifest.write_text("{")
+    assert "manifest.json cannot be read" in naru("collections").stderr
+    naru("delete", "two", "--yes")
+    assert "naru index CORPUS --store naru-data --collection NAME" in naru("collections").stderr
+
+
 def test_the_running_service_has_loaded_no_training_library(serving: subprocess.Popen[str]) -> None:
     time.sleep(0.1)
     mapped = Path(f"/proc/{serving.pid}/maps").read_text()
@@ -320,6 +355,16 @@ def test_the_running_service_has_loaded_no_training_library(serving: subprocess.
 
 def test_version_and_help(naru: Shell) -> None:
     assert naru("--version").stdout.startswith("naru ")
-    for command in ("index", "search", "serve", "evaluate", "compare", "export", "demo"):
+    for command in (
+        "index",
+        "search",
+        "collections",
+        "delete",
+        "serve",
+        "evaluate",
+        "compare",
+        "export",
+        "demo",
+    ):
         assert command in naru("--help").stdout
         assert "--help" in naru(command, "--help").stdout
