@@ -106,7 +106,12 @@ def index(
     number_rows: Annotated[
         bool, typer.Option("--number-rows", help="Records have no id: their line is, or FILE:LINE.")
     ] = False,
-    encoding: Annotated[str, typer.Option(help="The corpus files' encoding.")] = "utf-8",
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="The corpus files' encoding. [default: utf-8; in a folder of texts, CP949 where a file is not]"
+        ),
+    ] = None,
     skip_bad_rows: Annotated[bool, typer.Option(help="Go on past records that cannot be read.")] = False,
     rejects: Annotated[Path, typer.Option(help="Where skipped records go, with the reasons.")] = Path(
         "rejects.jsonl"
@@ -132,7 +137,8 @@ def index(
     summary = _index(collection, read, store, encoder, chosen, workers, replace)
     made = summary.provenance
     if as_json:
-        typer.echo(json.dumps({**summary.to_json(), "rejected": read.rejected}, ensure_ascii=False))
+        said = {**summary.to_json(), "rejected": read.rejected, "folders": asdict(read.remarks)}
+        typer.echo(json.dumps(said, ensure_ascii=False))
         return
     terminal.out.print(
         f"Indexed {made.passages:,} passages into {collection!r}"
@@ -151,6 +157,8 @@ def index(
             f"{made.truncated:,} passages are longer than the encoder reads; the rest of them is found by "
             "its words only."
         )
+    for remark in read.remarks.sentences():
+        terminal.note(remark)
     if read.rejected:
         terminal.note(f"{read.rejected:,} records were skipped: {rejects} says why.")
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Protocol
 
-from indexer.corpus.folder import TextFolder
+from indexer.corpus.folder import Remarks, TextFolder
 from indexer.corpus.hub import HubDataset, is_dataset
 from indexer.corpus.jsonl import JsonArray, JsonLines
 from indexer.corpus.naming import Naming
@@ -30,6 +30,7 @@ _JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 _JSON = (".json", ".json.gz")
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _PARQUET = (".parquet",)
+_UTF8 = "utf-8"
 _BEIR = ("corpus.jsonl", "corpus.jsonl.gz")
 
 
@@ -49,9 +50,10 @@ class Corpus:
     """The documents at one or more locations, one after the other, streamed anew by each iteration.
 
     A location is a file (JSON lines, a JSON array, CSV or TSV, each also gzipped, or Parquet), a BEIR folder (its
-    `corpus.jsonl`), a folder of Markdown and text files, a Hugging Face dataset saved in a folder, or
+    `corpus.jsonl`), a folder of Markdown, HTML and text files, a Hugging Face dataset saved in a folder, or
     `hf://OWNER/NAME[:SPLIT]`. A record has an `id` (or BEIR's `_id`), a `text`, perhaps a `title`, or what
-    `naming` calls them; its other fields become metadata. `encoding` is that of JSON, tables and text files.
+    `naming` calls them; its other fields become metadata. `encoding` is that of JSON, tables and text files: UTF-8
+    unless it is given, and in a folder of texts CP949 where a file is not UTF-8.
 
     The first bad record ends the iteration with a NaruError `file:line: what was got; what was expected`.
     With `rejects` it is written to that file instead, as a JSON line {file, line, reason, raw}, and the
@@ -63,12 +65,12 @@ class Corpus:
     def __init__(
         self,
         *locations: str | Path,
-        encoding: str = "utf-8",
+        encoding: str | None = None,
         rejects: Path | None = None,
         naming: Naming | None = None,
     ) -> None:
         try:
-            " ".encode(encoding)
+            " ".encode(encoding or _UTF8)
         except LookupError as error:
             raise NaruError(
                 f"Unknown encoding {encoding!r}; expected a name such as utf-8, cp949 or utf-16."
@@ -105,6 +107,11 @@ class Corpus:
             round((size or 0) * reader.position / max(reader.size or 0, 1))
             for reader, size in zip(self._readers, self._bytes, strict=True)
         )
+
+    @property
+    def remarks(self) -> Remarks:
+        """On the folders of texts among the locations, as far as they were read."""
+        return sum((one.remarks for one in self._readers if isinstance(one, TextFolder)), Remarks({}))
 
     def __iter__(self) -> Iterator[Document]:
         self.rejected = 0
@@ -197,15 +204,15 @@ def _bytes(location: str) -> int | None:
     return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(path) for name in names)
 
 
-def _reader(location: str, encoding: str, naming: Naming, several: bool) -> Reader:
+def _reader(location: str, given: str | None, naming: Naming, several: bool) -> Reader:
     if location.startswith("hf://"):
         return HubDataset.parse(location)
     path = Path(location)
     if path.is_dir():
-        return _folder(path, encoding, naming, several)
+        return _folder(path, given, naming, several)
     if not path.exists():
         raise NaruError(f"{path}: no such file or folder.")
-    name = path.name.lower()
+    name, encoding = path.name.lower(), given or _UTF8
     if name.endswith(_JSON_LINES):
         return JsonLines(path, encoding)
     if name.endswith(_JSON):
@@ -216,15 +223,15 @@ def _reader(location: str, encoding: str, naming: Naming, several: bool) -> Read
         return ParquetFile(path, naming)
     raise NaruError(
         f"{path}: unknown kind of corpus {''.join(path.suffixes) or '(no extension)'!r}; expected a file "
-        f"{', '.join(_JSON_LINES + _JSON + _TABLES + _PARQUET)}, a folder of .md and .txt files, a BEIR folder, or "
+        f"{', '.join(_JSON_LINES + _JSON + _TABLES + _PARQUET)}, a folder of .md, .html and .txt files, a BEIR folder, or "
         "hf://OWNER/NAME."
     )
 
 
-def _folder(path: Path, encoding: str, naming: Naming, several: bool) -> Reader:
+def _folder(path: Path, encoding: str | None, naming: Naming, several: bool) -> Reader:
     for name in _BEIR:
         if (path / name).is_file():
-            return JsonLines(path / name, encoding)
+            return JsonLines(path / name, encoding or _UTF8)
     if is_dataset(path):
         return HubDataset(str(path), split="")
     if naming != Naming() and not several:

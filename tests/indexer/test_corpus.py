@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.corpus import Corpus, Naming
+from indexer.corpus.folder import Remarks
 from naru.documents import Document
 from naru.errors import NaruError
 
@@ -394,12 +395,74 @@ class TestFolder:
             write(tmp_path / unicodedata.normalize(form, "글.txt"), "글")  # type: ignore[arg-type]
         assert "another file has the same name in another Unicode form (글.txt)" in complaint(tmp_path)
 
-    def test_an_empty_and_a_cp949_file(self, tmp_path: Path) -> None:
-        write(tmp_path / "a.txt", "")
-        assert complaint(tmp_path).startswith(f"{tmp_path / 'a.txt'}:1: 'text' is blank")
-        write(tmp_path / "a.txt", "첫 줄\n".encode("cp949"))
-        assert "--encoding cp949" in complaint(tmp_path)
-        assert list(Corpus(tmp_path, encoding="cp949")) == [Document("a.txt", "첫 줄", "a")]
+    def test_files_of_two_encodings(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.txt", "첫 줄\n둘째\n".encode("cp949"))
+        write(tmp_path / "b.txt", "셋째")
+        expected = [Document("a.txt", "첫 줄\n둘째", "a"), Document("b.txt", "셋째", "b")]
+        corpus = Corpus(tmp_path)
+        assert list(corpus) == list(corpus) == expected
+        assert corpus.remarks == Remarks({}, cp949=1)
+        assert [*corpus.remarks.sentences()] == ["1 file read as CP949, not being UTF-8."]
+        assert "pass `--encoding cp949`" in complaint(tmp_path, encoding="utf-8")
+        assert "it looks like UTF-8" in complaint(tmp_path, encoding="cp949")
+        write(tmp_path / "a.txt", b"\xff\xff")
+        assert complaint(tmp_path).startswith(
+            f"{tmp_path / 'a.txt'}:1: byte 0 of the file (0xff) is not utf-8"
+        )
+
+    def test_blank_files_and_those_of_other_kinds_are_counted(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.md", "글")
+        for name, content in (("b.md", " \n"), ("c.html", "<script>f()</script>"), ("d.txt", "")):
+            write(tmp_path / name, content)
+        for name in ("e.pdf", "f.PDF", "g.hwp", "LICENSE", ".hidden.pdf"):
+            write(tmp_path / name, "x")
+        corpus = Corpus(tmp_path)
+        assert [one.id for one in corpus] == ["a.md"]
+        assert corpus.remarks == Remarks({".pdf": 2, ".hwp": 1, "(no ending)": 1}, blank=3)
+        assert [*corpus.remarks.sentences()] == [
+            "4 files of other kinds not read: (no ending) 1, .hwp 1, .pdf 2.",
+            "3 files without any text passed over.",
+        ]
+        (tmp_path / "a.md").unlink()
+        assert "no records" in complaint(tmp_path)
+        for path in tmp_path.glob("[b-d].*"):
+            path.unlink()
+        assert "nothing to read among (no ending), .hwp, .pdf; expected .md" in complaint(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("page", "title", "text"),
+        [
+            pytest.param(
+                "<!doctype html><html><head><title> 카드 &amp;\n계좌 </title><style>p{}</style></head><body>"
+                "<nav><ul><li>처음<li>메뉴</ul></nav><h1>분실 신고</h1><p>바로 <b>신고</b>하\n세요.<br>24시간&nbsp;됩니다."
+                "<script>if (a < b) '<p>no</p>'</script></body></html>",
+                "카드 & 계좌",
+                "분실 신고\n바로 신고하 세요.\n24시간 됩니다.",
+                id="title, entities, blocks",
+            ),
+            pytest.param(
+                "<h1>제목 <i>하나</i></h1><p>글<h1>둘</h1>", "제목 하나", "글\n둘", id="first h1, said once"
+            ),
+            pytest.param("<h1>제목뿐</h1>", "제목뿐", "제목뿐", id="nothing but a heading"),
+            pytest.param(
+                "<td>수수료<td>500원<tr><td>면제", "a", "수수료 500원\n면제", id="cells, the file's name"
+            ),
+            pytest.param("<pre>한 줄\n  두 줄</pre>", "a", "한 줄\n두 줄", id="preformatted"),
+            pytest.param(
+                "<nav>메뉴<ul><li>x</nav><p>&lt;글&gt; &#54620;", "a", "<글> 한", id="unclosed inside nav"
+            ),
+        ],
+    )
+    def test_html(self, tmp_path: Path, page: str, title: str, text: str) -> None:
+        write(tmp_path / "a.htm", page.encode("cp949", "xmlcharrefreplace"))
+        assert list(Corpus(tmp_path)) == [Document("a.htm", text, title)]
+
+    def test_html_that_the_parser_of_some_pythons_refuses(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.html", "<p>글<![unknown[x]]>")
+        try:
+            assert [one.text for one in Corpus(tmp_path)] == ["글"]
+        except NaruError:
+            assert complaint(tmp_path).startswith(f"{tmp_path / 'a.html'}:1: not HTML that can be read: ")
 
 
 class TestHuggingFace:
@@ -491,7 +554,7 @@ class TestLocation:
         assert "unknown kind of corpus '.xlsx'; expected a file .jsonl, .ndjson" in message
 
     def test_nothing_to_read(self, tmp_path: Path) -> None:
-        assert "nothing to read; expected .md, .markdown, .txt files" in complaint(tmp_path)
+        assert "nothing to read; expected .md, .markdown, .txt, .html, .htm files" in complaint(tmp_path)
 
     def test_not_gzip(self, tmp_path: Path) -> None:
         assert "not a whole gzip file" in complaint(write(tmp_path / "a.jsonl.gz", GOOD))
