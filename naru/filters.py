@@ -2,17 +2,17 @@
 
 A condition on an array field holds when any of its elements satisfies it. Types are strict: the text "1",
 the number 1 and the boolean true are three different values (1 and 1.0 are the same number). A moment without
-a time zone is read as UTC.
+a time zone is read as UTC, and so is a day.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from naru.documents import Scalar
 
-Bound = int | float | datetime
+Bound = int | float | datetime | date
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The field lies within the given bounds: all numbers, or all moments in time."""
+    """The field lies within the given bounds: all numbers, or all moments in time. A date is its whole day: `lte` and
+    `gt` compare with its end, `gte` and `lt` with its beginning."""
 
     field: str
     gt: Bound | None = None

@@ -4,12 +4,14 @@
     {"field": "date", "range": {"gte": "2025-01-01"}}      {"field": "fee", "exists": true}
     {"and": [...]}    {"or": [...]}    {"not": {...}}
 
-In a range a text is a moment in ISO 8601 (read as UTC without an offset); in equals and any_of it is text.
+In a range a text is a moment in ISO 8601 (read as UTC without an offset) or a day, also as in 2024. 3. 1. or 2024년 3월
+1일; a day is the whole of it: `lte` and `gt` compare with its end. In equals and any_of a text is text.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import date, datetime
 from math import isfinite
 from typing import Annotated, Any
 
@@ -27,6 +29,7 @@ from pydantic import (
 
 from naru.errors import NaruError
 from naru.filters import And, AnyOf, Equals, Exists, Filter, Not, Or, Range
+from naru.moments import read_moment
 from naru.store.payload import utc
 
 DEEPEST = 8
@@ -35,6 +38,7 @@ DEEPEST = 8
 MOST = 256
 """Conditions in one filter, and values in one any_of."""
 
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _KINDS = ("equals", "any_of", "range", "exists", "and", "or", "not")
 
 
@@ -50,12 +54,7 @@ def _scalar(value: Any) -> Any:
 
 def _bound(value: Any) -> Any:
     if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-            utc(moment)
-        except (ValueError, NaruError):
-            raise ValueError(f"{value!r} is not a moment in ISO 8601, such as 2025-01-31") from None
-        return moment
+        return _moment(value)
     if (isinstance(value, int) and not isinstance(value, bool)) or (
         isinstance(value, float) and isfinite(value)
     ):
@@ -63,8 +62,24 @@ def _bound(value: Any) -> Any:
     raise ValueError("expected a finite number or a moment in ISO 8601")
 
 
+def _moment(text: str) -> datetime | date:
+    if _NUMBER.fullmatch(text.strip()):
+        raise ValueError(
+            f"{text!r} is text; expected the number {text.strip()}, without quotes, or a moment such as 2025-01-31"
+        )
+    moment = read_moment(text)
+    try:
+        if moment is None:
+            moment = datetime.fromisoformat(text)
+        if isinstance(moment, datetime):
+            utc(moment)
+    except (ValueError, NaruError):
+        raise ValueError(f"{text!r} is not a moment in ISO 8601, such as 2025-01-31") from None
+    return moment
+
+
 _Value = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
-_Bound = Annotated[int | float | datetime, BeforeValidator(_bound, json_schema_input_type=float | str)]
+_Bound = Annotated[int | float | datetime | date, BeforeValidator(_bound, json_schema_input_type=float | str)]
 
 
 class EqualsIn(_Condition):

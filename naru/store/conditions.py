@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
 from naru.errors import NaruError
 from naru.filters import And, AnyOf, Equals, Exists, Filter, Not, Or, Range
+from naru.moments import first_of, last_of
 from naru.store import payload
 
 C = TypeVar("C")
@@ -76,8 +77,9 @@ def _range(filter: Range, to: Dialect[C]) -> C:
     given: Bounds = {name: bound for name, bound in bounds.items() if bound is not None}
     if not given:
         raise NaruError(f"the range of field {field!r} has no bounds; give at least one of gt, gte, lt, lte.")
-    if all(isinstance(bound, datetime) for bound in given.values()):
-        return to.moments(payload.moments_key(field), {n: payload.utc(b) for n, b in given.items()})
+    if all(isinstance(bound, date) for bound in given.values()):
+        moments = {name: payload.utc(_moment(name, bound)) for name, bound in given.items()}
+        return to.moments(payload.moments_key(field), moments)
     if all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in given.values()):
         for bound in given.values():
             if not abs(bound) < _EXACT:
@@ -90,6 +92,13 @@ def _range(filter: Range, to: Dialect[C]) -> C:
         f"the range of field {field!r} got {', '.join(f'{n}={b!r}' for n, b in given.items())}; "
         "expected all numbers or all datetimes."
     )
+
+
+def _moment(bound: str, given: date) -> datetime:
+    """A day as a bound is the whole day: above it begins after its end, up to it ends there."""
+    if isinstance(given, datetime):
+        return given
+    return last_of(given) if bound in ("gt", "lte") else first_of(given)
 
 
 def _name(field: str) -> str:

@@ -5,7 +5,8 @@ filters alike:
 
     terms     one keyword a value with its type, '"year"=number:2024', and one a field that is there, '"year"'
     numbers   field -> its numbers as float64, for ranges
-    moments   field -> its ISO 8601 texts in UTC, for ranges (a text without an offset is read as UTC)
+    moments   field -> the moments and days that its texts name (naru.moments) as ISO 8601 in UTC, for ranges (a text
+              without an offset is read as UTC)
 
 Engines disagree on booleans, on 1 and 1.0, and on field names with dots; keywords have none of these. Names and texts
 are composed (NFC) there, so that a filter finds what macOS wrote.
@@ -25,6 +26,7 @@ from typing import Any
 
 from naru.documents import Metadata, Passage, Scalar
 from naru.errors import NaruError
+from naru.moments import first_of, read_moment
 
 TERMS = "terms"
 ORIGINAL = ["id", "title", "text", "metadata"]
@@ -32,7 +34,6 @@ ORIGINAL = ["id", "title", "text", "metadata"]
 
 _NAMESPACE = uuid.UUID("6ba1d1a0-5c0e-5b7e-9c53-6e6172752121")
 _LONGEST_TERM = 256
-_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ].*)?", re.ASCII)
 
 
 def point_id(passage_id: str) -> uuid.UUID:
@@ -135,13 +136,15 @@ def _composed(text: str) -> str:
 
 
 def _moment(text: str) -> datetime | None:
-    """The moment an ISO 8601 text names, None when it names none between the years 1 and 9999 UTC."""
-    if not _MOMENT.fullmatch(text):
+    """The moment a text names, that a day begins with; None when it names none between the years 1 and 9999 UTC."""
+    moment = read_moment(text)
+    if moment is None:
         return None
+    if not isinstance(moment, datetime):
+        return first_of(moment)
     try:
-        moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except OverflowError:
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -31,7 +31,11 @@ def read(given: object) -> Filter:
         ({"field": "fee", "range": {"gt": 1, "lte": 2.5}}, Range("fee", gt=1, lte=2.5)),
         (
             {"field": "date", "range": {"gte": "2025-01-01", "lt": "2025-02-01T09:00:00Z"}},
-            Range("date", gte=datetime(2025, 1, 1), lt=datetime(2025, 2, 1, 9, tzinfo=UTC)),
+            Range("date", gte=date(2025, 1, 1), lt=datetime(2025, 2, 1, 9, tzinfo=UTC)),
+        ),
+        (
+            {"field": "date", "range": {"gt": "2025년 1월 1일", "lte": "2025. 1. 31."}},
+            Range("date", gt=date(2025, 1, 1), lte=date(2025, 1, 31)),
         ),
         ({"field": "fee", "exists": True}, Exists("fee")),
         ({"field": "fee", "exists": False}, Not(Exists("fee"))),
@@ -45,6 +49,8 @@ def read(given: object) -> Filter:
 def test_json_becomes_the_filter_it_says(given: object, expected: Filter) -> None:
     made = read(given)
     assert made == expected
+    if isinstance(made, Range) and isinstance(expected, Range):
+        assert [type(made.gte), type(made.lte)] == [type(expected.gte), type(expected.lte)]
     if isinstance(made, Equals) and isinstance(expected, Equals):
         assert type(made.value) is type(expected.value)
 
@@ -62,6 +68,12 @@ def test_json_becomes_the_filter_it_says(given: object, expected: Filter) -> Non
         ({"field": "a", "equals": 1, "boost": 2}, "Extra inputs are not permitted"),
         ({"field": "a", "any_of": list(range(MOST + 1))}, f"at most {MOST} items"),
         ({"field": "a", "range": {"gte": "yesterday"}}, "'yesterday' is not a moment in ISO 8601"),
+        ({"field": "a", "range": {"gte": "2025-02-30"}}, "'2025-02-30' is not a moment in ISO 8601"),
+        (
+            {"field": "a", "range": {"gte": " 1200"}},
+            "' 1200' is text; expected the number 1200, without quotes",
+        ),
+        ({"field": "a", "range": {"gte": "20240301"}}, "expected the number 20240301, without quotes"),
         ({"field": "a", "range": {"gte": True}}, "a finite number or a moment"),
         ({"field": "a", "range": {"gte": float("inf")}}, "a finite number or a moment"),
         ({"field": "a", "range": {"from": 1}}, "Extra inputs are not permitted"),

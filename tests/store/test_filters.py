@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,11 @@ TABLE: dict[str, dict[str, Any]] = {
     "day": {"d": "2024-03-01", "d2": "2024-03-01T00:00:00+09:00"},
     "moment": {"d": "2024-03-01T12:30:00.123456Z", "d2": ["1999-12-31", "2024-06-01 10:00"]},
     "not-a-day": {"d": "2024-13-01", "d2": "20240301"},
+    "written": {"k": ["2024.03.01", "2023/12/31"]},
+    "spaced": {"k": "2024. 3. 1."},
+    "korean": {"k": "2024년 3월 1일"},
+    "weekday": {"k": "2024.3.2(토) 9:30"},
+    "no-day": {"k": ["20240301", "2024.13.1", "2024.03/01", "1.2.3", 20240301]},
     "control": {"a": "nul\0and\ttab", "b": '"a"=text:1'},
 }
 
@@ -84,6 +89,18 @@ CASES: list[tuple[str, Filter, set[str]]] = [
     ("moments lt microsecond", Range("d", lt=datetime(2024, 3, 1, 12, 30, 0, 123456)), {"day"}),
     ("moments in an array", Range("d2", gt=datetime(2000, 1, 1), lt=datetime(2024, 1, 1)), set()),
     ("moments far apart", Range("d2", gte=datetime(1, 1, 1), lte=datetime(9999, 12, 31)), {"day", "moment"}),
+    ("a written day", Range("k", gte=date(2024, 3, 1), lte=date(2024, 3, 1)), {"written", "spaced", "korean"}),
+    ("a written day, another of the array", Range("k", lt=date(2024, 1, 1)), {"written"}),
+    ("a written time", Range("k", gte=datetime(2024, 3, 2, 9, 30)), {"weekday"}),
+    ("up to the end of the day", Range("k", gt=date(2024, 3, 1), lte=date(2024, 3, 2)), {"weekday"}),
+    ("written day equals the moment", Equals("k", datetime(2024, 3, 1)), {"written", "spaced", "korean"}),
+    ("written day equals as text", Equals("k", "2024. 3. 1."), {"spaced"}),
+    ("eight digits are a number", Range("k", gte=20240301), {"no-day"}),
+    ("day lte its end", Range("d", lte=date(2024, 3, 1)), {"day", "moment"}),
+    ("day gt its end", Range("d", gt=date(2024, 3, 1)), set()),
+    ("day lt its beginning", Range("d", lt=date(2024, 3, 1)), set()),
+    ("day gte its beginning", Range("d", gte=date(2024, 3, 1)), {"day", "moment"}),
+    ("the last day there is", Range("d2", gt=date(2000, 1, 1), lte=date(9999, 12, 31)), {"day", "moment"}),
     (
         "exists",
         Exists("a"),
