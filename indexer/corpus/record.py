@@ -12,6 +12,8 @@ from indexer.corpus.naming import Naming
 from naru.documents import Document, Scalar
 from naru.errors import NaruError
 
+_EXACT = 2**53
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -64,6 +66,12 @@ def _id(fields: Mapping[str, object], naming: Naming, hint: str) -> str:
         )
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, float):
+        if not value.is_integer() or abs(value) >= _EXACT:
+            raise NaruError(
+                f"{name!r} is {value!r}; expected text or a whole number (as a float, below 2**53)."
+            )
+        return str(int(value))  # a column of whole numbers with gaps, as pandas writes it
     if not isinstance(value, str):
         raise NaruError(f"{name!r} is {_kind(value)}; expected text or a whole number.")
     if not value.strip():

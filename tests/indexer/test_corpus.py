@@ -179,7 +179,12 @@ GOOD = '{"id": "1", "text": "글"}\n'
         ('{"text": "글"}', "no 'id' (or '_id') among 'text'"),
         ('{"id": " ", "text": "글"}', "'id' is blank"),
         ('{"id": true, "text": "글"}', "'id' is a boolean; expected text or a whole number"),
-        ('{"id": 2.0, "text": "글"}', "'id' is a number; expected text or a whole number"),
+        ('{"id": 2.5, "text": "글"}', "'id' is 2.5; expected text or a whole number"),
+        (
+            '{"id": 1e300, "text": "글"}',
+            "'id' is 1e+300; expected text or a whole number (as a float, below 2**53)",
+        ),
+        ('{"id": 1.0, "text": "또"}', "id '1' was on line 1 already"),
         ('{"id": "2", "_id": "3", "text": "글"}', "'id' is '2' and '_id' is '3'"),
         ('{"id": "2", "title": 3, "text": "글"}', "'title' is a number; expected text"),
         ('{"id": "2", "text": "글", "a": [[1]]}', "field 'a' holds a list"),
