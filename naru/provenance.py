@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, Self
@@ -56,17 +57,17 @@ class Provenance:
         values["sketch"] = tuple(values.get("sketch", ()))
         return cls(**values)
 
-    def check(self, encoder: Fingerprinted, analyzer: Fingerprinted) -> None:
-        """NaruError naming both fingerprints unless encoder and analyzer are those of index time."""
-        self._same("encoder", self.encoder_fingerprint, encoder.fingerprint, f"--encoder {self.encoder}")
-        self._same(
-            "analyzer", self.analyzer_fingerprint, analyzer.fingerprint, "the naru version that made it"
+    def check(self, encoder: Fingerprinted, analyzer: Fingerprinted, store: str) -> None:
+        """NaruError naming both fingerprints unless encoder and analyzer are those of index time. `store` is where the
+        collection is, for the advice."""
+        again = f"naru index {self.corpus} --store {shlex.quote(store)} --collection {self.collection}"
+        parts = (
+            ("encoder", self.encoder_fingerprint, encoder, f"--encoder {self.encoder}"),
+            ("analyzer", self.analyzer_fingerprint, analyzer, "the naru version that made it"),
         )
-
-    def _same(self, part: str, expected: str, got: str, other: str) -> None:
-        if expected != got:
-            raise NaruError(
-                f"Collection {self.collection!r} was indexed with {part} {expected}, this is {part} {got}: "
-                f"their scores cannot be compared. Open it with {other}, or index it again: "
-                f"naru index {self.corpus} --collection {self.collection}"
-            )
+        for part, expected, got, other in parts:
+            if expected != got.fingerprint:
+                raise NaruError(
+                    f"Collection {self.collection!r} was indexed with {part} {expected}, this is {part} "
+                    f"{got.fingerprint}: their scores cannot be compared. Open it with {other}, or index it again: {again}"
+                )

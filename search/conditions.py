@@ -11,6 +11,7 @@ In a range a text is a moment in ISO 8601 (read as UTC without an offset) or a d
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 from math import isfinite
 from typing import Annotated, Any
@@ -189,16 +190,27 @@ def _parts(outer: dict[str, Any]) -> list[Any]:
 FilterIn = Annotated[AnyFilterIn, BeforeValidator(_bounded)]
 
 
+def place(steps: Iterable[str | int]) -> str:
+    """Where pydantic found something in a filter, as its JSON has it: without the kinds that were told apart."""
+    said = []
+    expects_kind = True
+    for step in steps:
+        if expects_kind and step in _KINDS:
+            expects_kind = False
+            continue
+        said.append(str(step))
+        expects_kind = step == "not" or isinstance(step, int)
+    return ".".join(said)
+
+
 def read_filter(text: str) -> Filter:
     """A filter from its JSON text. NaruError says which part is wrong."""
     try:
         return TypeAdapter[AnyFilterIn](FilterIn).validate_json(text).filter()
     except ValidationError as error:
         part = error.errors()[0]
-        place = ".".join(
-            str(step) for step in part["loc"] if step not in _KINDS or step in ("and", "or", "not")
-        )
+        where = place(part["loc"])
         raise NaruError(
-            f"filter {text}: {place + ': ' if place else ''}{part['msg']}. Expected JSON such as "
+            f"filter {text}: {where + ': ' if where else ''}{part['msg'].removeprefix('Value error, ')}. Expected JSON such as "
             '{"field": "category", "equals": "카드"}.'
         ) from None

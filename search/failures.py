@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from naru.errors import NaruError, UnavailableError
+from search.conditions import place
 
 _HTTP_TYPES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 
@@ -87,7 +88,10 @@ def _invalid(error: RequestValidationError) -> Refusal:
 
 
 def _said(part: Mapping[str, object]) -> str:
-    place = part["loc"]
-    assert isinstance(place, tuple), "this is a bug: pydantic names places by tuples"
+    steps = part["loc"]
+    assert isinstance(steps, tuple), "this is a bug: pydantic names places by tuples"
     message = str(part["msg"]).removeprefix("Value error, ")
-    return f"{'.'.join(str(step) for step in place if step != 'body')}: {message}"
+    if steps[:2] == ("body", "filter"):
+        inside = place(steps[2:])
+        return f"filter{'.' + inside if inside else ''}: {message}"
+    return f"{'.'.join(str(step) for step in steps if step != 'body')}: {message}"

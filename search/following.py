@@ -6,6 +6,7 @@ served, and offered in one step: requests under way finish on what they began wi
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -79,7 +80,7 @@ class Following:
         if not published:
             raise NaruError(
                 f"There is no collection in {self._store.location}. Build one: "
-                f"naru index CORPUS --store {self._store.location} --collection NAME"
+                f"naru index CORPUS --store {shlex.quote(self._store.location)} --collection NAME"
             )
         for name, version in published.items():
             self._open[name] = self._opened(name, version)

@@ -69,7 +69,7 @@ class Searcher:
         self.provenance = Provenance.from_facts(collection.manifest.facts)
         self.encoder = encoder
         self.analyzer = analyzer or Analyzer(self.provenance.analyzer)
-        self.provenance.check(self.encoder, self.analyzer)
+        self.provenance.check(self.encoder, self.analyzer, collection.location)
         self.statistics = collection.manifest.statistics
         if relevance is None:
             self.relevance = Relevance.kept(collection.relevance(), self.provenance)

@@ -68,6 +68,8 @@ class Collection(Protocol):
     """One published version, open for reading."""
 
     name: str
+    location: str
+    """The store's."""
     manifest: Manifest
 
     def search(self, request: Request) -> list[Scored]:

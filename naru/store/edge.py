@@ -143,6 +143,7 @@ class EdgeCollection:
 
     def __init__(self, name: str, versions: Versions, lease: Lease) -> None:
         self.name = name
+        self.location = str(versions.folder.parent)
         self._versions = versions
         self._lease = lease
         self.manifest, self.dimension, count = _manifest(lease.folder)

@@ -112,6 +112,7 @@ class ServerCollection:
 
     def __init__(self, name: str, version: str, connection: Connection) -> None:
         self.name = name
+        self.location = connection.location
         self._version = version
         self._connection = connection
         said = _about(connection, name, version)

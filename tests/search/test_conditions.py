@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from naru.errors import NaruError
 from naru.filters import And, AnyOf, Equals, Exists, Filter, Not, Or, Range
-from search.conditions import DEEPEST, MOST, FilterIn
+from search.conditions import DEEPEST, MOST, FilterIn, read_filter
 
 CONDITION: TypeAdapter[Any] = TypeAdapter(FilterIn)
 
@@ -85,6 +86,26 @@ def test_json_becomes_the_filter_it_says(given: object, expected: Filter) -> Non
 def test_a_bad_filter_says_what_was_expected(given: object, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         read(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ('{"field": "a", "range": {"gte": "1200"}}', "range.gte: '1200' is text"),
+        (
+            '{"and": [{"not": {"field": "a", "range": {"gte": "x"}}}]}',
+            "and.0.not.range.gte: 'x' is not a moment",
+        ),
+        ('{"field": "a", "any_of": ["x", null]}', "any_of.1: expected text"),
+        ('{"equals": 1}', "field: Field required"),
+        ('{"or": [{"field": "a"}]}', "or.0: expected an object with exactly one of"),
+        ("[]", "expected an object with exactly one of"),
+    ],
+)
+def test_what_is_wrong_is_named_where_the_json_has_it(given: str, where: str) -> None:
+    with pytest.raises(NaruError) as raised:
+        read_filter(given)
+    assert str(raised.value).startswith(f"filter {given}: {where}")
 
 
 def test_nesting_has_an_end() -> None:

@@ -174,6 +174,10 @@ def test_odd_queries_are_answered(client: httpx.Client) -> None:
         ({"query": "카드", "limit": True}, "limit: got true; expected a number"),
         ({"query": "카드", "topk": 5}, "topk: Extra inputs are not permitted"),
         ({"query": "카드", "filter": {"field": "fee"}}, "filter: expected an object with exactly one of"),
+        (
+            {"query": "카드", "filter": {"and": [{"field": "fee", "range": {"gte": "1200"}}]}},
+            "filter.and.0.range.gte: '1200' is text; expected the number 1200",
+        ),
         ({"query": "카드", "filter": {"field": "fee", "range": {}}}, "has no bounds"),
         (
             {"query": "카드", "filter": {"field": "date", "range": {"gte": 5, "lt": "2025-01-01"}}},
