@@ -75,13 +75,12 @@ class Service:
         """As a searcher's. NaruError for what the service refuses, in its words."""
         asked = {
             "query": query,
-            "collection": self.collection,
             "mode": mode,
             "limit": limit,
             "highlight": "off",
             "anyway": anyway,
         }
-        said = self._ask("POST", "/v1/search", asked)
+        said = self.ask(asked)
         return Returned(
             tuple(
                 Hit(
@@ -100,6 +99,10 @@ class Service:
     def cutoffs(self, mode: str) -> list[Cut]:
         """The levels that the service offers in a mode."""
         return [Cut.of(Cutoff.from_json(one)) for one in self._cutoffs.get(mode, ())]
+
+    def ask(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The service's own JSON (/v1/search) for a search of the collection."""
+        return self._ask("POST", "/v1/search", {"collection": self.collection, **asked})
 
     def _about(self, collection: str | None) -> dict[str, Any]:
         """What the service says of the collection, or of its only one."""

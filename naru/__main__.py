@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from evaluation.sources import Encodes
     from indexer.build import Summary
     from indexer.corpus import Corpus
+    from naru.documents import Hit
     from naru.store import Store
     from naru.text import AnalyzerSettings
     from search import Answer, Searcher
+    from search.highlight import Marked
 
 app = typer.Typer(
     name="naru",
@@ -184,12 +186,25 @@ def search(
         bool, typer.Option("--anyway", help="Show hits even where the collection holds no answer.")
     ] = False,
     relevance: RelevanceOption = None,
+    service: Annotated[
+        str | None, typer.Option(help="Ask a running service at this URL, which holds its store.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search a collection."""
+    """Search a collection, in a store or through a service."""
     from search.conditions import read_filter
 
     allowed = None if filter is None else read_filter(filter)
+    if service is not None:
+        if store or encoder or relevance:
+            raise typer.BadParameter(
+                "a service has its own store, encoder and calibration: leave out --store, --encoder and --relevance."
+            )
+        asked: dict[str, Any] = {"query": query, "mode": mode.value, "limit": limit, "anyway": anyway}
+        asked["filter"] = None if filter is None else json.loads(filter)
+        asked["cutoff"] = _number_or_name(cutoff)
+        _ask(service, collection, asked, as_json)
+        return
     with _searcher(store, collection, encoder, relevance) as searcher:
         answer = searcher.search(
             query,
@@ -202,7 +217,7 @@ def search(
         if as_json:
             typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
         else:
-            _show(answer, searcher)
+            _show(answer, _snippets(answer, searcher))
 
 
 @app.command()
@@ -483,7 +498,8 @@ def demo(
     with _searcher(store, "demo", None) as searcher:
         for query in EXAMPLES:
             terminal.out.print(Text(f"\n{query}", style="bold"))
-            _show(searcher.search(query, limit=3), searcher, said)
+            answer = searcher.search(query, limit=3)
+            _show(answer, _snippets(answer, searcher), said)
     if serve:
         terminal.out.print()
         _serve(store, host, port, None, {"demo": EXAMPLES})
@@ -680,16 +696,33 @@ def _number_or_name(said: str | None) -> float | str | None:
         return said
 
 
-def _show(answer: Answer, searcher: Searcher, said: Phrases = ENGLISH) -> None:
+def _ask(service: str, collection: str | None, asked: Mapping[str, Any], as_json: bool) -> None:
+    from evaluation.sources import Service
+    from search.wire import read_answer
+
+    with Service(service, collection) as opened:
+        said = opened.ask(asked)
+    if as_json:
+        typer.echo(json.dumps(said, ensure_ascii=False))
+        return
+    answer, snippets = read_answer(said)
+    _show(answer, lambda hit: snippets[hit.passage.id])
+
+
+def _snippets(answer: Answer, searcher: Searcher) -> Callable[[Hit], Marked]:
     from search.highlight import Highlighter
 
     highlighter = Highlighter(answer.tokens, searcher.analyzer, searcher.statistics)
+    return lambda hit: highlighter.highlight(hit.passage).snippet
+
+
+def _show(answer: Answer, snippet_of: Callable[[Hit], Marked], said: Phrases = ENGLISH) -> None:
     if answer.near_misses:
         terminal.out.print(said.missed)
     elif not answer.hits:
         terminal.out.print(said.nothing)
     for hit in answer.hits or answer.near_misses:
-        snippet = highlighter.highlight(hit.passage).snippet
+        snippet = snippet_of(hit)
         terminal.hit(hit, snippet.text, snippet.spans)
     for note in answer.notes:
         terminal.note(note.message)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from naru.cutoffs import LEVELS, Cutoff
-from naru.documents import Hit
+from naru.documents import Hit, Passage
+from naru.errors import NaruError
 from search.answer import Answer, Cut, Note
 from search.conditions import FilterIn
 from search.highlight import Highlights, Marked, Segment, Span
@@ -158,6 +159,43 @@ def search_out(
         notes=answer.notes,
         milliseconds=round(milliseconds, 3),
     )
+
+
+def read_answer(said: Mapping[str, Any]) -> tuple[Answer, dict[str, Marked]]:
+    """What a service said as a searcher's answer (without tokens), and the snippets by passage id, where they were
+    asked for. NaruError for JSON of another shape."""
+    try:
+        read = SearchOut.model_validate(said)
+    except ValidationError as error:
+        part = error.errors()[0]
+        where = ".".join(map(str, part["loc"]))
+        raise NaruError(
+            f"The service's answer cannot be read: {where}: {part['msg']}. Is it of this naru?"
+        ) from error
+    answer = Answer(
+        query=read.query,
+        mode=read.mode,
+        hits=tuple(map(_hit_in, read.hits)),
+        calibrated=read.calibrated,
+        tokens=(),
+        notes=read.notes,
+        milliseconds=read.milliseconds,
+        answerable=read.answerable,
+        answered=read.answered,
+        near_misses=tuple(map(_hit_in, read.near_misses)),
+        cutoff=read.cutoff,
+    )
+    snippets = {
+        hit.id: Marked(hit.snippet, hit.highlights.snippet)
+        for hit in (*read.hits, *read.near_misses)
+        if hit.snippet is not None and hit.highlights is not None
+    }
+    return answer, snippets
+
+
+def _hit_in(said: HitOut) -> Hit:
+    passage = Passage(said.id, said.text, said.title, said.metadata)
+    return Hit(passage, said.rank, said.logit, said.probability, said.semantic, said.lexical)
 
 
 def _hit_out(found: Found, *, segments: bool) -> HitOut:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -292,8 +294,9 @@ def test_a_port_in_use_is_named_with_the_way_out(indexed: Shell) -> None:
     assert "--port" in said.stderr
 
 
-@pytest.fixture
-def serving(indexed: Shell) -> Iterator[subprocess.Popen[str]]:
+@contextlib.contextmanager
+def serving_at(indexed: Shell) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A service's process and its URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "naru", "serve", "--port", "0"],
         cwd=indexed.folder,
@@ -301,11 +304,18 @@ def serving(indexed: Shell) -> Iterator[subprocess.Popen[str]]:
         text=True,
     )
     assert process.stdout is not None
-    assert "http://127.0.0.1:" in process.stdout.readline()
-    yield process
+    url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+    assert url is not None
+    yield process, url[0]
     process.terminate()
     assert process.wait(30) == 0
     process.stdout.close()
+
+
+@pytest.fixture
+def serving(indexed: Shell) -> Iterator[subprocess.Popen[str]]:
+    with serving_at(indexed) as (process, _):
+        yield process
 
 
 def test_a_store_that_a_service_holds_is_refused_with_its_process(
@@ -314,6 +324,28 @@ def test_a_store_that_a_service_holds_is_refused_with_its_process(
     said = indexed("search", "카드", status=1)
     assert str(serving.pid) in said.stderr
     assert "HTTP" in said.stderr
+    assert "naru search QUERY --service URL" in said.stderr
+
+
+def test_a_service_is_asked_as_a_store_is(indexed: Shell, tiny_bundle: Path) -> None:
+    asked = [
+        "search",
+        "카드 잃어버렸어요",
+        "--mode",
+        "lexical",
+        "--filter",
+        '{"field": "area", "equals": "카드"}',
+    ]
+    before = indexed(*asked).stdout
+    with serving_at(indexed) as (_, url):
+        after = indexed(*asked, "--service", url).stdout
+        said = indexed.json(*asked, "--service", url)
+        assert "between 0 and 1" in indexed(*asked, "--service", url, "--cutoff", "1.5", status=1).stderr
+    assert after == before
+    assert "카드 분실 신고" in after
+    assert (said["collection"], [hit["id"] for hit in said["hits"]]) == ("help", ["card-1"])
+    assert "cannot be reached" in indexed(*asked, "--service", url, status=1).stderr
+    assert "leave out --store" in indexed(*asked, "--service", url, "--store", "x", status=2).stderr
 
 
 def test_a_store_that_a_service_holds_is_listed(indexed: Shell, serving: subprocess.Popen[str]) -> None:

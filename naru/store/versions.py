@@ -99,7 +99,8 @@ class Versions:
             raise NaruError(
                 f"The collection {self.folder.name!r} in {self.folder.parent} is held by {holder(folder)}; "
                 "one process at a time can have it open. Stop that process or close what it opened; "
-                "if it is `naru serve`, ask it over HTTP; processes can share a Qdrant server instead."
+                "if it is `naru serve`, ask it over HTTP at the URL that it printed: `naru search QUERY --service URL`; "
+                "processes can share a Qdrant server instead."
             )
         return None
 
