@@ -106,7 +106,7 @@ def evaluator(
         case Paraphrases():
             # Of every text all of its group are looked at, or no encoder reaches an average precision of 1.
             found = max(100, *(len(group) for group in data.groups))
-            mined = {"top_k": found, "max_pairs": 2 * (found + 1) * len(data.texts)}
+            mined: dict[str, Any] = {"top_k": found, "max_pairs": 2 * (found + 1) * len(data.texts)}
             made = ParaphraseMiningEvaluator(dict(data.texts), data.duplicates(), **mined, **common)
         case Reranking():
             rows: Any = [
