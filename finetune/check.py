@@ -109,7 +109,12 @@ class Findings:
 def check(training: Sequence[Rows], held: Sequence[Held | Lesson]) -> Findings:
     """Look at every row: empty texts, an anchor that is its own positive, negatives that are positives of the same
     query, scores and labels that are none, rows that are evaluated on, duplicates; then the balance of classes and of
-    data sets. Texts are compared without regard to case and blanks."""
+    data sets. Texts are compared without regard to case, blanks and the marks they end with (`same`).
+
+    A row is evaluated on where it is a judged pair, either way round, or where any of its texts is one that held-out
+    data ask with: losses over a batch learn from documents and negatives as from queries. A document that is only among
+    those to be found is no leak.
+    """
     questions = {text: one.name for one in held for text in one.questions()}
     pairs = {pair: one.name for one in held for pair in one.pairs()}
     found: list[Finding] = []
@@ -141,7 +146,6 @@ def _wrong(
     pairs: Mapping[tuple[str, str], str],
 ) -> Iterator[str]:
     texts = {name: row[name] for name in rows.texts()}
-    first, *others = texts
     for name, text in texts.items():
         if not text:
             yield f"{name} is empty, or no text"
@@ -149,7 +153,7 @@ def _wrong(
         query, document = same(texts["query"]), same(texts["document"])
         if query and query == document:
             yield "query and document are the same text"
-        for name in others[1:]:
+        for name in list(texts)[2:]:
             if texts[name] and same(texts[name]) in positives[query]:
                 yield f"{name} is a positive of the same query"
     if rows.shape is Shape.SCORED and not 0 <= row["score"] <= 1:
@@ -158,15 +162,23 @@ def _wrong(
         yield f"score is {what} ({scale}; score_range = [low, high] states another scale)"
     if row.get("label") == UNREADABLE:
         yield "label is none of 0 and 1" if rows.shape is Shape.LABELLED else "label is empty"
-    if others and (where := _paired(texts[first], texts[others[0]], pairs)):
+    yield from _leaks(texts, questions, pairs)
+
+
+def _leaks(
+    texts: Mapping[str, str], questions: Mapping[str, str], pairs: Mapping[tuple[str, str], str]
+) -> Iterator[str]:
+    """The pair, where it is judged; else each text that is asked with."""
+    if not questions and not pairs:
+        return
+    plain = {name: same(text) for name, text in texts.items()}
+    first, second = [*plain.values(), ""][:2]
+    if where := pairs.get((first, second)) or pairs.get((second, first)):
         yield f"the pair is evaluated on: it is in {where!r}"
-    elif texts[first] and (where := questions.get(same(texts[first]))):
-        yield f"{first} is evaluated on: it is in {where!r}"
-
-
-def _paired(first: str, second: str, pairs: Mapping[tuple[str, str], str]) -> str | None:
-    pair = (same(first), same(second))
-    return pairs.get(pair) or pairs.get(pair[::-1])
+        return
+    for name, text in plain.items():
+        if text and (where := questions.get(text)):
+            yield f"{name} is evaluated on: it is in {where!r}"
 
 
 def _positives(rows: Rows) -> dict[str, set[str]]:

@@ -40,6 +40,7 @@ CHUNK = 4096  # rows written at once
 CLASSED, OF_A_CLASS = 1000, 48  # sentences held out at most where they have classes, in all and of one
 LOOK = 100  # records that show which columns there are
 UNSEEN = "\u200b\u3164\ufeff"  # blank to people, not to str.strip
+ENDINGS = "?!.…？！。 "  # of a text, with which it says the same
 SURROGATE = re.compile("[\ud800-\udfff]")
 TEXTS: dict[Shape, tuple[str, ...]] = {
     Shape.PAIRS: ("query", "document"),
@@ -212,8 +213,9 @@ def clean(value: Any) -> str:
 
 
 def same(text: str) -> str:
-    """What two texts have in common that are the same but for case and blanks."""
-    return " ".join(text.casefold().split())
+    """What two texts have in common that are the same but for case, blanks and the marks they end with."""
+    plain = " ".join(text.casefold().split())
+    return plain.rstrip(ENDINGS) or plain
 
 
 def _finished(source: Source, shape: Shape, values: Values, drafts: pa.Table, place: str) -> Rows:
@@ -290,7 +292,7 @@ def _capped(rows: Rows, source: Source, seed: int) -> Rows:
 
 def held_out(rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
     """(rest, held out): about `share` of the distinct first texts with all their rows; no first text is on both sides,
-    however its case and blanks are.
+    however it is written (`same`).
 
     NaruError where the data have fewer than two first texts.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,12 +85,25 @@ class Held:
         return map(same, asked)
 
     def pairs(self) -> Iterator[tuple[str, str]]:
-        """Pairs that are judged: training on them is a leak."""
+        """Pairs that are judged, or a query with what answers it: training on them, either way round, is a leak."""
+        judged: Iterable[tuple[str, str]]
         match self.data:
             case ScoredPairs() | LabelledPairs():
-                return ((same(a), same(b)) for a, b in zip(self.data.first, self.data.second, strict=True))
+                judged = zip(self.data.first, self.data.second, strict=True)
+            case Triplets() | Pairs():
+                judged = zip(self.data.anchors, self.data.positives, strict=True)
+            case Retrieval():
+                queries, corpus = self.data.queries, self.data.corpus
+                judged = (
+                    (queries[one], corpus[of])
+                    for one, all_of in self.data.relevant().items()
+                    for of in all_of
+                )
+            case Reranking():
+                judged = ((row.query, positive) for row in self.data.rows for positive in row.positives)
             case _:
-                return iter(())
+                judged = ()
+        return ((same(a), same(b)) for a, b in judged)
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
 
 
 def _held_apart(rows: dict[str, Rows], recipe: Recipe) -> tuple[dict[str, Rows], list[Held | Lesson]]:
-    """A share of each data set's queries held out; what is held out of one is left out of all. A data set without a
-    measure is trained on whole, and its notes say so."""
+    """A share of each data set's queries held out; rows with a text held out, as whatever column, are left out of all. A
+    data set without a measure is trained on whole, and its notes say so."""
     kept: dict[str, Rows] = {}
     held: list[Held | Lesson] = []
     for source in recipe.data:
@@ -110,7 +110,14 @@ def _held_apart(rows: dict[str, Rows], recipe: Recipe) -> tuple[dict[str, Rows],
             few = f"{len(apart):,} rows held out, {OF_A_CLASS} of a class and {CLASSED:,} in all at most"
             kept[source.name] = replace(rest, notes=[*rest.notes, few])
     leaks = check(list(kept.values()), held)
-    return {name: leaks.without_bad(of) for name, of in kept.items()}, held
+    kept = {name: leaks.without_bad(of) for name, of in kept.items()}
+    for name, of in kept.items():
+        if not len(of):
+            raise NaruError(
+                f"Data {name!r}: every row beside the share held out has a text that is held out: nothing is left to "
+                "train on. Give [[evaluation]], or held_out = 0."
+            )
+    return kept, held
 
 
 def _measured(apart: Rows, source: Source, recipe: Recipe) -> list[Held | Lesson]:

@@ -6,13 +6,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from finetune.check import Findings, check
-from finetune.data import read
+from finetune.data import read, same
 from finetune.held import Held, held_from
-from finetune.recipe import Source
-from finetune.shapes import LabelledPairs, Pairs, Retrieval, ScoredPairs
+from finetune.material import gather
+from finetune.recipe import Model, Recipe, Source
+from finetune.shapes import (
+    Candidates,
+    Data,
+    LabelledPairs,
+    Pairs,
+    Reranking,
+    Retrieval,
+    ScoredPairs,
+    Triplets,
+)
+from naru.errors import NaruError
 
 
 def write(folder: Path, name: str, *records: dict[str, Any]) -> None:
@@ -156,4 +168,69 @@ def test_held_out_rows_of_the_data_do_not_leak(tmp_path: Path) -> None:
     made = held_from(apart)
     assert made is not None
     assert check([rest], [made]).found == []
-    assert {one.what for one in check([apart], [made]).found} == {"query is evaluated on: it is in 'data'"}
+    assert {one.what for one in check([apart], [made]).found} == {"the pair is evaluated on: it is in 'data'"}
+
+
+QUESTION = "카드를 잃어버리면 어디에 신고하나요?"
+ANSWER = "고객센터에 전화합니다"
+ASKING = [
+    Retrieval({"q": QUESTION}, {"d": ANSWER, "e": "다른 글"}, {"q": {"d": 1}}),
+    Pairs([QUESTION], [ANSWER]),
+    Triplets([QUESTION], [ANSWER], ["다른 글"]),
+    Reranking([Candidates(QUESTION, [ANSWER], ["다른 글"])]),
+]
+
+
+@pytest.mark.parametrize("data", ASKING, ids=lambda data: str(data.shape))
+def test_a_question_leaks_from_whatever_column(tmp_path: Path, data: Data) -> None:
+    asked = QUESTION.removesuffix("?") + " ."
+    held = [Held("faq", data)]
+    _, said = found(
+        tmp_path,
+        {"query": ANSWER, "document": asked},
+        {"query": asked, "document": ANSWER + "!"},
+        {"query": "카드 분실", "document": asked},
+        {"query": "카드 분실", "document": ANSWER},  # to be found among others: no leak
+        {"query": "다른 글", "document": "카드 분실"},
+        held=held,
+    )
+    assert said == [
+        "1: the pair is evaluated on: it is in 'faq'",
+        "2: the pair is evaluated on: it is in 'faq'",
+        "3: document is evaluated on: it is in 'faq'",
+    ]
+    _, said = found(
+        tmp_path,
+        {"query": "분실", "document": "신고합니다", "negative_1": "다른 글", "negative_2": asked},
+        held=held,
+    )
+    assert said == ["1: negative_2 is evaluated on: it is in 'faq'"]
+    _, said = found(tmp_path, {"sentence1": "분실", "sentence2": asked, "score": 0.5}, held=held)
+    assert said == ["1: sentence2 is evaluated on: it is in 'faq'"]
+
+
+def test_marks_alone_are_a_text_of_their_own(tmp_path: Path) -> None:
+    held = [Held("faq", Pairs(["?"], ["답"]))]
+    _, said = found(tmp_path, {"query": "!", "document": "가"}, {"query": "?", "document": "나"}, held=held)
+    assert said == ["2: query is evaluated on: it is in 'faq'"]
+
+
+def test_what_is_held_out_is_no_document_of_the_rest(tmp_path: Path) -> None:
+    """Paraphrases: each text is asked with in one row, and the document of another."""
+    write(tmp_path, "data", *({"query": f"{at}번?", "document": f"{(at + 1) % 40}번"} for at in range(40)))
+    recipe = Recipe("r", Model("naru-mini"), [Source("data", "data.jsonl")], held_out=0.25)
+    material = gather(recipe, tmp_path, tmp_path / "rejects.jsonl", skip_bad_rows=False)
+    (held,) = material.held
+    rest = material.rows["data"]
+    assert held.size == 10
+    texts = {same(text) for name in ("query", "document") for text in rest.dataset[name][:]}
+    assert texts.isdisjoint(held.questions())
+    assert len(rest) == 30 - int(rest.notes[-1].split()[0])
+    assert check([rest], [held]).errors == []
+
+
+def test_nothing_left_beside_what_is_held_out_is_said(tmp_path: Path) -> None:
+    write(tmp_path, "data", {"query": "가", "document": "나"}, {"query": "나", "document": "가"})
+    recipe = Recipe("r", Model("naru-mini"), [Source("data", "data.jsonl")])
+    with pytest.raises(NaruError, match=r"Data 'data': .* nothing is left .* held_out = 0"):
+        gather(recipe, tmp_path, tmp_path / "rejects.jsonl", skip_bad_rows=False)
