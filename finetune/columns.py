@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from finetune.shapes import Shape
 from finetune.tables import meant
+from finetune.values import verdicts
 from naru.errors import NaruError
 
 # Our column -> the names that the field uses for it, the surest first.
@@ -19,21 +21,25 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "document": (
         "document", "positive", "passage", "context", "answer", "sentence2", "sentence_2", "hypothesis", "question2",
-        "text2", "text_2", "positives", "documents", "positive_passages", "pos", "답변", "문서", "본문",
+        "text2", "text_2", "positives", "documents", "positive_passages", "pos", "답변", "문서", "본문", "정답",
     ),
     "negatives": ("negatives", "hard_negatives", "negative_passages", "neg"),
-    "score": ("score", "similarity", "similarity_score", "sim", "labels.label", "labels.real_label"),
-    "label": ("label", "class", "category", "gold_label", "intent"),
+    "score": ("score", "similarity", "similarity_score", "sim", "relatedness_score", "labels.label", "labels.real_label"),
+    "label": (
+        "label", "labels", "class", "category", "gold_label", "intent", "is_duplicate", "relevance",
+    ),
     "sentence": ("sentence", "text", "utterance"),
     "source": ("source", "src", "en", "english"),
     "target": ("target", "tgt", "ko", "korean"),
 }  # fmt: skip
-NEGATIVE = re.compile(r"(?:hard_)?neg(?:ative)?(?:[_.]?(\d+))?")
+NEGATIVE = re.compile(r"(?:(?:hard_)?neg(?:ative)?|오답)(?:[_.]?(\d+))?")
 TOPICS = (
     "class",
     "category",
     "intent",
 )  # labels of a single sentence; beside two texts they say what a row is about
+NUMBERING = re.compile(r"(?:.*_)?(?:id|idx|index|no|번호)|unnamed.*|__index_level_\d+__|")  # of rows
+GRADES = ("relevance",)  # labels whose whole numbers are grades, however few there are
 ANSWERS = ("content", "text", "내용")  # documents beside a query; by themselves sentences
 
 
@@ -46,6 +52,11 @@ class Columns:
 
     def __contains__(self, name: str) -> bool:
         return name in self.of
+
+    @property
+    def grades(self) -> bool:
+        """Whether the label is a grade by its name."""
+        return _plain(self.of.get("label", "")) in GRADES
 
     def said(self, names: Iterable[str], shape: Shape) -> str:
         """What is read as what, for people: "질문 as query, 답변 as document; not read: category"."""
@@ -97,6 +108,9 @@ def recognised(names: Iterable[str], given: Mapping[str, str] | None, place: str
                 found = {name: other for name, other in found.items() if other != theirs}
                 found["document"] = theirs
                 break
+    alone = "sentence" in found and not {"label", "source"} & found.keys() and "target" not in (given or {})
+    if alone and _plain(found.get("target", "")) == "target":  # of a text alone: its class
+        found["label"] = found.pop("target")
     topic = "label" not in (given or {}) and _plain(found.get("label", "")) in TOPICS
     if topic and {"query", "document"} <= found.keys():
         del found["label"]
@@ -105,6 +119,22 @@ def recognised(names: Iterable[str], given: Mapping[str, str] | None, place: str
             if (match := NEGATIVE.fullmatch(_plain(name))) and name not in taken:
                 negatives.append((int(match[1] or 1), name))
     return Columns(found, tuple(name for _, name in sorted(negatives, key=lambda one: one[0])))
+
+
+def check_unread(columns: Columns, records: Sequence[Mapping[str, Any]], place: str) -> None:
+    """NaruError for a column that looks like a verdict on pairs, and would not be read: those it calls wrong would be
+    trained on as right."""
+    read = {columns.of["query"], columns.of["document"]}
+    for name in dict.fromkeys(name for record in records for name in record):
+        if name in read or NUMBERING.fullmatch(_plain(name)):
+            continue
+        verdict = verdicts(record.get(name) for record in records)
+        if verdict:
+            raise NaruError(
+                f"{place}: the column {name!r} holds {verdict} and is not read: every row would count as a pair that "
+                f'belongs together. If it says how well they do: columns = {{label = "{name}"}}, or score for label; '
+                'if not: shape = "pairs", or leave the column out of the file.'
+            )
 
 
 def _plain(name: str) -> str:
@@ -124,7 +154,8 @@ def shape_of(columns: Columns, names: Iterable[str], graded: bool | None, place:
         return Shape.SCORED if graded else Shape.LABELLED if graded is False else Shape.CLASSED_PAIRS
     if pair:
         return Shape.PAIRS
-    if "source" in columns and "target" in columns:
+    classed = "sentence" in columns and "label" in columns  # source and target are then about the text
+    if "source" in columns and "target" in columns and not classed:
         return Shape.PARALLEL
     if "sentence" in columns:
         return Shape.CLASSED if "label" in columns else Shape.SENTENCES

@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from datasets import Dataset
 
-from finetune.columns import Columns, recognised, shape_of
+from finetune.columns import Columns, check_unread, recognised, shape_of
 from finetune.recipe import Source
 from finetune.records import records, source_of
 from finetune.shapes import Shape
@@ -109,9 +109,11 @@ def read(source: Source, root: Path, seed: int) -> Rows:
     names = list(dict.fromkeys(name for _, record in first for name in record))
     columns = recognised(names, source.columns, place)
     declared = Shape(source.shape) if source.shape else None
-    values = Values(source.score_range)
+    values = Values(source.score_range, columns.grades)
     rough = declared or shape_of(columns, names, None, place)
     _complete(columns, rough, names, place)
+    if declared is None and rough is Shape.PAIRS:
+        check_unread(columns, [record for _, record in first], place)
     stream = _known(chain(first, stream), names, columns, place)
     drafts = _drafts(stream, columns, rough, values)
     kind = pa.schema(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from finetune.shapes import Shape
@@ -21,8 +21,10 @@ UNREADABLE = -1  # a label that is none
 class Values:
     """What a pass over the data has seen of its scores, labels and negatives; then how to read them."""
 
-    def __init__(self, score_range: Sequence[float] | None) -> None:
+    def __init__(self, score_range: Sequence[float] | None, grades: bool = False) -> None:
+        """`grades` says that whole-number labels are grades, however few there are."""
         self.score_range = score_range
+        self.grades = grades
         self._labels: Counter[str] = Counter()
         self._numbers = self._above = 0
         self._least = self._most = 0
@@ -65,7 +67,7 @@ class Values:
         known = [number for number in counts if number is not None]
         if None in counts:
             return None
-        likely = len(known) >= 4 and min(known) >= 0 and max(known) <= HIGHEST
+        likely = (self.grades or len(known) >= 4) and min(known, default=-1) >= 0 and max(known) <= HIGHEST
         return True if likely or any(number % 1 for number in known) else None
 
     def classes(self) -> tuple[str, ...]:
@@ -111,6 +113,15 @@ class Values:
         if shape is Shape.TRIPLETS and self._most > self._least:
             return [f"{self._least} to {self._most} negatives a row: the first {self.negatives} are used"]
         return []
+
+
+def verdicts(values: Iterable[Any]) -> str:
+    """What is all that these are, but for blanks, where it may be a verdict: "0 and 1", or "numbers from 0 to 5"."""
+    texts = {str(value).strip().lower() for value in values if value is not None}
+    numbers = [_number(WORDS.get(text, text)) for text in texts if text]
+    if not numbers or any(number is None or not 0 <= number <= HIGHEST for number in numbers):
+        return ""
+    return "0 and 1" if set(numbers) <= {0, 1} else f"numbers from 0 to {HIGHEST:g}"
 
 
 def _number(text: str) -> float | None:

@@ -55,12 +55,21 @@ PAIR = {"query": "도서관 언제 열어요", "document": "아홉 시에 엽니
         (["sentence", "label"], Shape.CLASSED, ["sentence", "label"]),
         (["text"], Shape.SENTENCES, ["sentence"]),
         (["source", "target"], Shape.PARALLEL, ["source", "target"]),
+        (["question1", "question2", "is_duplicate"], Shape.LABELLED, ["sentence1", "sentence2", "label"]),
+        (["sentence1", "sentence2", "labels"], Shape.LABELLED, ["sentence1", "sentence2", "label"]),
+        (["query", "document", "relevance"], Shape.LABELLED, ["sentence1", "sentence2", "label"]),
+        (["sentence1", "sentence2", "relatedness_score"], Shape.SCORED, ["sentence1", "sentence2", "score"]),
+        (["text", "labels"], Shape.CLASSED, ["sentence", "label"]),
+        (["text", "target"], Shape.CLASSED, ["sentence", "label"]),
+        (["text", "label", "source", "target"], Shape.CLASSED, ["sentence", "label"]),
+        (["질문", "정답", "오답"], Shape.TRIPLETS, ["query", "document", "negative"]),
+        (["질문", "답변", "오답1", "오답2"], Shape.TRIPLETS, ["query", "document", "negative", "negative_2"]),
     ],
 )
 def test_shapes_are_recognised_by_columns(
     names: list[str], shape: Shape, columns: list[str], tmp_path: Path
 ) -> None:
-    numbers = {"score", "similarity", "label"}
+    numbers = {"score", "similarity", "label", "labels", "is_duplicate", "relevance", "relatedness_score"}
     records = [{name: at if name in numbers else f"{name} {at}" for name in names} for at in (0, 1)]
     rows = of(jsonl(tmp_path / "data.jsonl", *records))
     assert (rows.shape, rows.dataset.column_names) == (shape, columns)
@@ -353,3 +362,42 @@ def test_a_blank_line_within_a_cell_stays(tmp_path: Path) -> None:
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NaruError, match=r"a\.csv:1: the column 'negative' is there twice"):
         read_lines(tmp_path, "query,document,negative,negative", "가,나,다,라", name="a.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("ok", [1, 0, 1], "0 and 1"),
+        ("ok", ["True", "", "False"], "0 and 1"),
+        ("class", [1, 1, 1], "0 and 1"),
+        ("human", [0.5, 5, 3.25], "numbers from 0 to 5"),
+        ("human", [0.5, 6, 3.25], ""),
+        ("id", [1, 2, 3], ""),
+        ("topic", ["1", "카드", "0"], ""),
+        ("note", [None, "", None], ""),
+    ],
+)
+def test_a_verdict_on_pairs_is_not_left_unread(
+    tmp_path: Path, name: str, values: list[Any], said: str
+) -> None:
+    records = [
+        {"query": f"물음 {at}", "document": f"답 {at}", name: value} for at, value in enumerate(values)
+    ]
+    path = jsonl(tmp_path / "a.jsonl", *records)
+    if said:
+        with pytest.raises(
+            NaruError, match=rf"a\.jsonl: the column '{name}' holds {said} .*shape = \"pairs\""
+        ):
+            of(path)
+        assert of(path, columns={"label": name}).shape in (Shape.LABELLED, Shape.SCORED)
+    else:
+        assert of(path).shape is Shape.PAIRS
+    assert of(path, shape="pairs").shape is Shape.PAIRS
+
+
+def test_few_grades_of_relevance_are_no_classes(tmp_path: Path) -> None:
+    grades = [0, 1, 2, 2, 1, 0]
+    records = [
+        {"query": f"물음 {at}", "document": f"답 {at}", "relevance": one} for at, one in enumerate(grades)
+    ]
+    assert of(jsonl(tmp_path / "a.jsonl", *records)).shape is Shape.SCORED
