@@ -32,6 +32,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "source": ("source", "src", "en", "english"),
     "target": ("target", "tgt", "ko", "korean"),
 }  # fmt: skip
+LISTS = ("positives", "documents", "positive_passages", "pos")  # documents by these names are lists of them
 NEGATIVE = re.compile(r"(?:(?:hard_)?neg(?:ative)?|오답)(?:[_.]?(\d+))?")
 TOPICS = (
     "class",
@@ -52,6 +53,16 @@ class Columns:
 
     def __contains__(self, name: str) -> bool:
         return name in self.of
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The file's columns that hold lists of texts, by their names; others may."""
+        documents = self.of.get("document", "")
+        return tuple(
+            name
+            for name in (documents if _plain(documents) in LISTS else "", self.of.get("negatives", ""))
+            if name
+        )
 
     @property
     def grades(self) -> bool:

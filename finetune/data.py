@@ -31,7 +31,7 @@ from finetune.recipe import Source
 from finetune.records import records, source_of
 from finetune.shapes import Shape
 from finetune.spool import opened, stored
-from finetune.values import Values
+from finetune.values import Values, listed
 from naru.errors import NaruError
 from naru.records import Record
 
@@ -115,7 +115,7 @@ def read(source: Source, root: Path, seed: int) -> Rows:
     if declared is None and rough is Shape.PAIRS:
         check_unread(columns, [record for _, record in first], place)
     stream = _known(chain(first, stream), names, columns, place)
-    drafts = _drafts(stream, columns, rough, values)
+    drafts = _drafts(_with_lists(stream, columns, place), columns, rough, values)
     kind = pa.schema(
         [("line", pa.int32()), *((name, pa.string()) for name in TEXTS[rough]), ("value", pa.string())]
         + [("negatives", pa.list_(pa.string()))] * (rough is Shape.TRIPLETS)
@@ -145,6 +145,15 @@ def _known(
                     )
             seen.update(late)
         yield line, record
+
+
+def _with_lists(
+    stream: Iterator[tuple[int, Record]], columns: Columns, place: str
+) -> Iterator[tuple[int, Record]]:
+    """The records with lists where their columns are of lists, as CSV has none. NaruError for a list that is none."""
+    for line, record in stream:
+        lists = {name: listed(record.get(name), name, f"{place}:{line}") for name in columns.lists}
+        yield line, {**record, **lists} if lists else record
 
 
 def _complete(columns: Columns, shape: Shape, names: Sequence[str], place: str) -> None:
@@ -196,9 +205,10 @@ def _drafts(
 
 
 def _negatives(record: Record, columns: Columns) -> list[str]:
-    listed = record.get(columns.of["negatives"]) if "negatives" in columns else None
-    given = listed if isinstance(listed, list) else [listed] if listed else []
-    return [text for text in map(clean, [*(record.get(name) for name in columns.negatives), *given]) if text]
+    names = [*columns.negatives, *([columns.of["negatives"]] if "negatives" in columns else [])]
+    cells = [record.get(name) for name in names]
+    texts = [text for cell in cells for text in (cell if isinstance(cell, list) else [cell])]
+    return [text for text in map(clean, texts) if text]
 
 
 def clean(value: Any) -> str:

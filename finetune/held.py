@@ -26,6 +26,7 @@ from finetune.shapes import (
     TeacherVectors,
     Triplets,
 )
+from finetune.values import listed
 from naru import beir, terminal
 from naru.errors import NaruError
 from naru.lines import numbered
@@ -325,21 +326,24 @@ def _reranking(evaluation: Evaluation, root: Path) -> Reranking:
     )
     rows = []
     for line, record in records(location, root, evaluation.split):
-        listed = {ours: record.get(theirs) for ours, theirs in names.items()}
+        place = f"{source_of(location, root, evaluation.split)}:{line}"
+        row = {ours: record.get(theirs) for ours, theirs in names.items()}
+        for side in ("positives", "negatives"):
+            row[side] = listed(row[side], names[side], place)
         if (
-            not listed["query"]
-            or not isinstance(listed["positives"], list)
-            or not isinstance(listed["negatives"], list)
+            not row["query"]
+            or not isinstance(row["positives"], list)
+            or not isinstance(row["negatives"], list)
         ):
             raise NaruError(
-                f"{source_of(location, root, evaluation.split)}:{line}: reranking wants query, positives (a list) and "
+                f"{place}: reranking wants query, positives (a list) and "
                 f"negatives (a list); got {', '.join(record)}."
             )
         rows.append(
             Candidates(
-                clean(listed["query"]),
-                [clean(text) for text in listed["positives"]],
-                [clean(text) for text in listed["negatives"]],
+                clean(row["query"]),
+                [clean(text) for text in row["positives"]],
+                [clean(text) for text in row["negatives"]],
             )
         )
     return Reranking(rows)

@@ -29,6 +29,11 @@ def records(location: str, root: Path, split: str | None) -> Iterator[tuple[int,
             f"{path}: cannot tell how to read it by its name; expected {', '.join(KINDS)}, a BEIR folder, or "
             "hf://OWNER/NAME[/CONFIG][:SPLIT]."
         )
+    if split is not None:
+        raise NaruError(
+            f"{path}: a file has no splits, and split {split!r} is asked of it. Leave the split out, or give the file "
+            "that holds it."
+        )
     return read_records(path)
 
 

@@ -1,7 +1,8 @@
-"""Scores and labels as they are written in a file, and the numbers that training wants."""
+"""Scores, labels and lists as they are written in a file, and the numbers and texts that training wants."""
 
 from __future__ import annotations
 
+import json
 import math
 import unicodedata
 from collections import Counter
@@ -26,7 +27,8 @@ class Values:
         self.score_range = score_range
         self.grades = grades
         self._labels: Counter[str] = Counter()
-        self._numbers = self._above = 0
+        self._numbers = self._above = self._fractions = 0
+        self._highest = 0.0  # of the numbers on the usual scale
         self._least = self._most = 0
 
     def seen(self, value: Any) -> str:
@@ -37,6 +39,8 @@ class Values:
         if number is not None:
             self._numbers += 1
             self._above += number > 1
+            self._fractions += not text.isdecimal()
+            self._highest = max(self._highest, number if number <= HIGHEST else 0)
         if len(self._labels) < MOST_CLASSES:
             self._labels[text] += 1
         return text
@@ -100,19 +104,41 @@ class Values:
 
     @property
     def range(self) -> tuple[float, float]:
-        """The scale of scores: as told, or 0..5 where more than a slip lies above 1, else 0..1."""
+        """The scale of scores: as told; else 0..1 where no more than slips lie above 1; else 0..5, of whole numbers alone
+        (the grades 0 to 3 of TREC) up to the highest there is."""
         if self.score_range is not None:
             return self.score_range[0], self.score_range[1]
-        return (0.0, HIGHEST) if self._above > FEW * self._numbers else (0.0, 1.0)
+        if self._above <= FEW * self._numbers:
+            return 0.0, 1.0
+        whole = not self._fractions and self._highest > 1
+        return 0.0, self._highest if whole else HIGHEST
 
     def notes(self, shape: Shape) -> list[str]:
         """What was decided, for the table of data."""
         if shape is Shape.SCORED:
             low, high = self.range
-            return [f"scores {low:g}..{high:g}" + (" read as 0..1" if (low, high) != (0, 1) else "")]
+            told = self.score_range is not None or high in (1, HIGHEST)
+            scale = f"scores {low:g}..{high:g}" + ("" if told else ", by the highest grade,")
+            return [scale + (" read as 0..1" if (low, high) != (0, 1) else "")]
         if shape is Shape.TRIPLETS and self._most > self._least:
             return [f"{self._least} to {self._most} negatives a row: the first {self.negatives} are used"]
         return []
+
+
+def listed(cell: Any, name: str, place: str) -> Any:
+    """A cell of a column of lists: its list where it is one written as JSON, as in CSV; any other as it is.
+
+    NaruError for what begins as a list and is no JSON (pandas writes ['a', 'b']).
+    """
+    if not isinstance(cell, str) or not cell.lstrip().startswith("["):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError) as error:
+        raise NaruError(
+            f'{place}: {name} is {cell[:60]!r}, expected a list as JSON ({error}). Write ["a", "b"], in pandas by '
+            "json.dumps; one text that begins with a bracket stands in a column document or negative."
+        ) from error
 
 
 def verdicts(values: Iterable[Any]) -> str:

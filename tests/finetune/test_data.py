@@ -151,6 +151,9 @@ def test_texts_are_composed_and_trimmed(tmp_path: Path) -> None:
         ([0, 2.5, 5], None, [0, 0.5, 1], "scores 0..5 read as 0..1"),
         ([1, 3, 5], [1, 5], [0, 0.5, 1], "scores 1..5 read as 0..1"),
         ([0, 5, 7], None, [0, 1, 1.4], "scores 0..5 read as 0..1"),
+        ([0, 3, 1.0], None, [0, 0.6, 0.2], "scores 0..5 read as 0..1"),
+        ([0, 1, 3], [0, 5], [0, 0.2, 0.6], "scores 0..5 read as 0..1"),
+        ([0, 1, 2, 3], None, [0, 1 / 3, 2 / 3, 1], "scores 0..3, by the highest grade, read as 0..1"),
     ],
 )
 def test_scores_are_brought_to_one_scale(
@@ -400,4 +403,45 @@ def test_few_grades_of_relevance_are_no_classes(tmp_path: Path) -> None:
     records = [
         {"query": f"물음 {at}", "document": f"답 {at}", "relevance": one} for at, one in enumerate(grades)
     ]
-    assert of(jsonl(tmp_path / "a.jsonl", *records)).shape is Shape.SCORED
+    rows = of(jsonl(tmp_path / "a.jsonl", *records))
+    assert (rows.shape, rows.dataset["score"][:]) == (Shape.SCORED, [grade / 2 for grade in grades])
+    assert rows.notes[0].startswith("scores 0..2, by the highest grade, read as 0..1")
+
+
+@pytest.mark.parametrize("name", ["label", "relevance", "score"])
+def test_grades_of_trec_reach_the_top_of_the_scale(tmp_path: Path, name: str) -> None:
+    lines = [f"물음 {at},답 {at},{at % 4}" for at in range(12)]
+    rows = read_lines(tmp_path, f"query,document,{name}", *lines, name="a.csv")
+    assert (rows.shape, max(rows.dataset["score"][:])) == (Shape.SCORED, 1)
+
+
+def test_lists_in_cells_are_lists(tmp_path: Path) -> None:
+    cells = ['"[""나"", ""나\'""]"', '"[""라"", ""[마]""]"']
+    for names in ("positives,hard_negatives", "pos,neg", "positive_passages,negatives"):
+        rows = read_lines(tmp_path, f"query,{names}", f"가,{','.join(cells)}", "다,[],[]", name="a.csv")
+        assert list(rows.dataset) == [
+            {"query": "가", "document": "나", "negative": "라", "negative_2": "[마]"},
+            {"query": "가", "document": "나'", "negative": "라", "negative_2": "[마]"},
+        ]
+    rows = read_lines(tmp_path, "query,positives", "가,나", "다,", name="a.csv")
+    assert [row["document"] for row in rows.dataset] == ["나", ""]
+    rows = read_lines(tmp_path, "query,document,negative", "가,[속보] 나,[사진] 다", name="a.csv")
+    assert rows.dataset[0] == {"query": "가", "document": "[속보] 나", "negative": "[사진] 다"}
+
+
+@pytest.mark.parametrize("name", ["positives", "negatives", "neg"])
+def test_a_list_of_pandas_is_named_by_line(tmp_path: Path, name: str) -> None:
+    other = "negatives" if name == "positives" else "document"
+    lines = [f"query,{other},{name}", '가,나,"[""다""]"', "라,마,\"['바', '사']\""]
+    with pytest.raises(NaruError, match=rf"a\.csv:3: {name} is \"\['바', '사'\]\", expected .* json\.dumps"):
+        read_lines(tmp_path, *lines, name="a.csv")
+
+
+def test_a_negative_that_is_a_list_is_read(tmp_path: Path) -> None:
+    rows = read_lines(tmp_path, '{"query": "가", "document": "나", "negative": ["다", "라"]}')
+    assert rows.dataset[0] == {"query": "가", "document": "나", "negative": "다", "negative_2": "라"}
+
+
+def test_a_file_has_no_splits(tmp_path: Path) -> None:
+    with pytest.raises(NaruError, match=r"a\.jsonl: a file has no splits, and split 'dev' is asked of it"):
+        of(jsonl(tmp_path / "a.jsonl", PAIR), split="dev")

@@ -87,6 +87,10 @@ def test_parallel_files_and_reranking(tmp_path: Path) -> None:
     ranked = measured(Evaluation("e", "r.jsonl", shape="reranking"), tmp_path)
     assert isinstance(ranked, Reranking)
     assert ranked.rows[0].negatives == ["다", "라"]
+    (tmp_path / "r.csv").write_text('query,positives,negatives\n가,"[""나""]","[""다""]"\n', encoding="utf-8")
+    table = open_held(Evaluation("e", "r.csv", shape="reranking"), tmp_path).data
+    assert isinstance(table, Reranking)
+    assert (table.rows[0].positives, table.rows[0].negatives) == (["나"], ["다"])
     jsonl(tmp_path / "r.jsonl", {"query": "가", "positives": "나", "negatives": ["다"]})
     with pytest.raises(NaruError, match=r"r\.jsonl:1: reranking wants query, positives \(a list\)"):
         open_held(Evaluation("e", "r.jsonl", shape="reranking"), tmp_path)
