@@ -66,6 +66,23 @@ def rows_of(recipe: Recipe) -> list[tuple[str, Source | Evaluation]]:
     return [*data, *((f"evaluation[{number}]", held) for number, held in enumerate(recipe.evaluation))]
 
 
+def models_of(recipe: Recipe) -> list[tuple[str, str]]:
+    """Every model that a recipe names, with its dotted key: its base first, then the teachers and guides of its losses and
+    the teachers of its held-out data."""
+    named = [("model.base", recipe.model.base)]
+    for number, source in enumerate(recipe.data):
+        parameters = source.loss.parameters if source.loss else {}
+        named += [
+            (f"data[{number}].loss.{role}", parameters[role])
+            for role in ("teacher", "guide")
+            if role in parameters
+        ]
+    for number, held in enumerate(recipe.evaluation):
+        if held.teacher is not None:
+            named.append((f"evaluation[{number}].teacher", held.teacher))
+    return named
+
+
 def _unique(recipe: Recipe, key: str, tables: Sequence[Source | Evaluation | Stage]) -> None:
     seen: set[str] = set()
     for number, table in enumerate(tables):

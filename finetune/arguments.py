@@ -13,8 +13,18 @@ from accelerate.utils import parse_flag_from_env
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.modules import Dense
 
-from finetune.recipe import Model, Training
+from finetune.recipe import Model, Recipe, Training
 from naru.errors import NaruError
+
+
+def check_machine(recipe: Recipe) -> None:
+    """NaruError, by key and line, for what [training] or a stage wants and this machine does not have."""
+    stages = [(f"stage[{at}].training", stage.training) for at, stage in enumerate(recipe.stage)]
+    for where, training in [("training", recipe.training), *stages]:
+        with recipe.places.naming(f"{where}.report_to"):
+            check_reporters(training)
+        with recipe.places.naming(f"{where}.precision"):
+            chosen_precision(training)
 
 
 def check_reporters(training: Training) -> None:

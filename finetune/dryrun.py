@@ -16,15 +16,16 @@ from rich.table import Table
 from transformers import TrainerCallback
 
 from finetune.agreement import check_paths
+from finetune.arguments import check_machine
 from finetune.data import Rows
 from finetune.flow import Clock
 from finetune.held import Lesson
 from finetune.journal import Journal
 from finetune.lessons import answered
-from finetune.losses import prepared
+from finetune.losses import check_widths, prepared
 from finetune.material import gather, sampled
 from finetune.measures import Measures
-from finetune.model import check_model
+from finetune.model import check_models
 from finetune.recipe import Recipe, Training
 from finetune.stages import Leg, Ready, Run, legs, plan, ready
 from finetune.train import accumulation, opened
@@ -70,13 +71,15 @@ def predict(recipe: Recipe, root: Path, skip_bad_rows: bool = False) -> Predicti
     Nothing of it is kept. NaruError as for `finetune.train.train`.
     """
     check_paths(recipe, root)
-    check_model(recipe.model)
+    check_machine(recipe)
+    check_models(recipe, root)
     with TemporaryDirectory(prefix="naru-dry-run-") as name:
         output = Path(name)
         began = time.perf_counter()
         material = gather(recipe, root, output / "rejects.jsonl", skip_bad_rows)
         material.show(material.table(recipe))
         model = opened(recipe, root, output)
+        check_widths(recipe, model)
         minutes = {"reading and opening": _since(began)}
 
         most = _most(recipe)  # rows of the largest batch

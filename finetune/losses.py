@@ -37,7 +37,7 @@ from finetune.distillation import Distillation, Guide, Relations, opened, with_v
 from finetune.hybrid import HybridLoss
 from finetune.joint import JointLoss
 from finetune.material import base_digests
-from finetune.recipe import Loss, Source
+from finetune.recipe import Loss, Recipe, Source
 from finetune.shapes import Shape
 from finetune.variants import BatchHardTriplet, Softmax, Triplet
 from naru.errors import NaruError
@@ -76,6 +76,13 @@ def prepared(source: Source, rows: Rows, root: Path, model: SentenceTransformer,
     fitting.check_fit(source, rows.shape)
     teacher = fitting.parameters(_named(source, rows.shape)).teacher
     return with_vectors(rows, teacher, root, model.device, folder, base_digests(teacher, root))
+
+
+def check_widths(recipe: Recipe, model: SentenceTransformer) -> None:
+    """`check_width` of every source, naming key and line."""
+    for number, source in enumerate(recipe.data):
+        with recipe.places.naming(f"data[{number}].loss.matryoshka"):
+            check_width(source, model)
 
 
 def check_width(source: Source, model: SentenceTransformer) -> int:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finetune import fitting
-from finetune.agreement import rows_of
+from finetune.agreement import models_of, rows_of
 from finetune.card import sha256
 from finetune.check import Findings, check
 from finetune.data import CLASSED, OF_A_CLASS, Rows, held_out, read
@@ -176,11 +176,7 @@ def _files(path: str | None, root: Path) -> list[Path]:
 def model_digests(recipe: Recipe, root: Path) -> dict[str, dict[str, str]]:
     """SHA-256 by file of each model of a recipe, by name: its base first, then the teachers and guides of its losses and
     the teachers of its held-out data."""
-    names = [recipe.model.base]
-    for source in recipe.data:
-        parameters = source.loss.parameters if source.loss else {}
-        names += [parameters[role] for role in ("teacher", "guide") if role in parameters]
-    names += [held.teacher for held in recipe.evaluation if held.teacher is not None]
+    names = [name for _, name in models_of(recipe)]
     return {name: base_digests(name, root) for name in dict.fromkeys(names)}
 
 

@@ -21,11 +21,14 @@ from torch import nn
 from transformers import AutoConfig
 
 from finetune import fresh
+from finetune.agreement import models_of
 from finetune.hubcache import fetched
-from finetune.recipe import Lora, Model
+from finetune.recipe import Lora, Model, Recipe
+from finetune.tables import Places
 from naru.errors import NaruError
 from naru.presets import Preset, preset_of
 
+PATH = re.compile(r"^[./~]|\\|/.*/|/$")  # what only a path is written like: nothing that the Hub could have
 BUNDLED = "naru-mini"
 LOADING_FAILS = (
     OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError, SafetensorError
@@ -39,22 +42,34 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-def check_model(model: Model) -> None:
-    """Raises NaruError for what can be refused before anything is loaded: a package that LoRA wants, a folder that is
-    written as one and not there."""
+def check_models(recipe: Recipe, root: Path) -> None:
+    """Raises NaruError, naming key and line, for what can be refused before any data are read: a base, a teacher or a
+    guide that is neither here nor on the Hub (what the Hub has is fetched), and LoRA without its package."""
+    with recipe.places.naming("model.lora"):
+        check_lora(recipe.model)
+    for key, name in models_of(recipe):
+        with recipe.places.naming(key):
+            located(name, root)
+
+
+def check_lora(model: Model) -> None:
+    """NaruError where LoRA is wanted, and the package it takes is not there."""
     if model.lora is not None and importlib.util.find_spec("peft") is None:
         raise NaruError(
             "[model.lora] needs peft: pip install '.[finetune]' in the folder of naru, or make setup."
         )
 
 
-def open_model(model: Model, root: Path, seed: int, cache: Path | None = None) -> SentenceTransformer:
+def open_model(
+    model: Model, root: Path, seed: int, cache: Path | None = None, places: Places | None = None
+) -> SentenceTransformer:
     """The model of a recipe, float32, ready to train: on the GPU where there is one.
 
     `base` is a preset, the bundled naru-mini, a folder (relative to `root`) or a Hub name, which is fetched into
     `cache` (the Hub's own by default) once. New weights are drawn from `seed`. Raises NaruError for a base that cannot
-    be opened and for options that do not fit it.
+    be opened, and for options that do not fit it, by key and, with the `places` of its recipe, by line.
     """
+    places = places or Places("recipe", {})
     preset = preset_of(model.base)
     location = located(model.base, root, cache)
     torch.manual_seed(seed)
@@ -64,16 +79,20 @@ def open_model(model: Model, root: Path, seed: int, cache: Path | None = None) -
         opened = fresh.untrained(location, model)
     else:
         opened = _loaded(location, model)
-    _length(opened, model)
+    with places.naming("model.max_length"):
+        _length(opened, model)
     _prompts(opened, model, preset)
     if model.pooling is not None:
-        _pool(opened, model.pooling)
+        with places.naming("model.pooling"):
+            _pool(opened, model.pooling)
     if model.frozen_layers:
-        freeze(opened, model.frozen_layers)
+        with places.naming("model.frozen_layers"):
+            freeze(opened, model.frozen_layers)
     if model.adapter is not None:
         _adapt(opened, model.adapter.dimensions, ACTIVATIONS[model.adapter.activation])
     if model.lora is not None:
-        _add_lora(opened, model.lora)
+        with places.naming("model.lora"):
+            _add_lora(opened, model.lora)
     opened.model_card_data.generate_widget_examples = False  # the card is our own
     return opened.to("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -94,6 +113,11 @@ def located(base: str, root: Path, cache: Path | None = None) -> Path:
                 f"The bundled {BUNDLED} is not part of this installation ({bundled}); give --base a model."
             )
         return bundled
+    if PATH.search(base):
+        raise NaruError(
+            f"{base!r} is neither a folder, a preset, nor a name on the Hub (OWNER/NAME): nothing at {root / base}. "
+            "Relative paths start at the root (--root)."
+        )
     return fetched(preset.model, cache)
 
 

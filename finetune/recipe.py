@@ -284,7 +284,8 @@ def filled(
             held.append(Evaluation(name or _unused(Path(path).name.split(".")[0], names), path, split))
     made = replace(recipe, data=sources, evaluation=held)
     if base is not None and base != recipe.model.base:  # the recipe's licence is that of its own base
-        made = replace(made, model=replace(recipe.model, base=base), licence=None)
+        places = Places(recipe.places.name, {**recipe.places.of, "model.base": f"--base {base}"})
+        made = replace(made, model=replace(recipe.model, base=base), licence=None, places=places)
     for where, row in rows_of(made):
         if row.path is None:
             key = where.partition("[")[0]

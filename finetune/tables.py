@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
@@ -27,6 +28,14 @@ class Places:
 
     def refuse(self, key: str, message: str) -> NaruError:
         return NaruError(f"{self.at(key)}: recipe key {key!r} {message}")
+
+    @contextmanager
+    def naming(self, key: str) -> Iterator[None]:
+        """Name the key and its place in a NaruError that what it says ends in."""
+        try:
+            yield
+        except NaruError as error:
+            raise NaruError(f"{self.at(key)}: recipe key {key!r}: {error}") from error
 
 
 def build(kind: Any, value: Any, places: Places, where: str = "") -> Any:

@@ -27,7 +27,7 @@ from sentence_transformers import SentenceTransformer
 
 from finetune import checkpoints
 from finetune.agreement import check_paths
-from finetune.arguments import check_reporters, chosen_precision, on_cpu
+from finetune.arguments import check_machine, chosen_precision, on_cpu
 from finetune.card import write_card
 from finetune.evaluators import primary
 from finetune.flow import Clock
@@ -35,10 +35,10 @@ from finetune.hub import push
 from finetune.journal import Journal
 from finetune.lessons import answered
 from finetune.log import read_log
-from finetune.losses import check_width, prepared
+from finetune.losses import check_widths, prepared
 from finetune.material import Material, digests, gather, model_digests
 from finetune.measures import Measures
-from finetune.model import append_pca, append_whitening, check_model, finish, open_model
+from finetune.model import append_pca, append_whitening, check_models, finish, open_model
 from finetune.origins import Origins
 from finetune.precision import run_in_bf16
 from finetune.recipe import Model, Recipe
@@ -83,9 +83,8 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     processes = processes_at_work()
     clock = Clock(options.max_minutes)
     check_paths(recipe, root)
-    check_model(recipe.model)
-    for training in [recipe.training, *(stage.training for stage in recipe.stage)]:
-        check_reporters(training)
+    check_machine(recipe)
+    check_models(recipe, root)
     claim(recipe, output, options.resume)
     with locked(output) if processes.is_main_process else nullcontext():
         return _train(recipe, root, output, options, processes, clock)
@@ -117,8 +116,7 @@ def _train(
     record.check()
 
     model = opened(recipe, root, output)
-    for source in recipe.data:
-        check_width(source, model)
+    check_widths(recipe, model)
     if chosen_precision(recipe.training) == "bf16" and on_cpu():
         run_in_bf16(model)
     with processes.main_process_first():
@@ -202,15 +200,16 @@ def opened(recipe: Recipe, root: Path, output: Path) -> SentenceTransformer:
     """The model to start from; one that is made first, with a new vocabulary or random weights, is kept in `start/`."""
     model = recipe.model
     if model.vocabulary is None and model.fresh is None:
-        return open_model(model, root, recipe.seed)
+        return open_model(model, root, recipe.seed, places=recipe.places)
     start = output / "start"
     with processes_at_work().main_process_first():
         if not start.exists():
-            made = open_model(replace(model, adapter=None, lora=None, frozen_layers=0), root, recipe.seed)
+            bare = replace(model, adapter=None, lora=None, frozen_layers=0)
+            made = open_model(bare, root, recipe.seed, places=recipe.places)
             with checkpoints.published(start) as part:
                 made.save_pretrained(str(part), create_model_card=False)
     kept: Model = replace(model, base=str(start.resolve()), vocabulary=None, fresh=None, attention_heads=None)
-    return open_model(kept, root, recipe.seed)
+    return open_model(kept, root, recipe.seed, places=recipe.places)
 
 
 def data_table(

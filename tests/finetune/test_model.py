@@ -17,7 +17,7 @@ from sklearn.covariance import ledoit_wolf
 from torch import nn
 
 from finetune import hubcache
-from finetune.model import append_pca, append_whitening, body_of, check_model, finish, located, open_model
+from finetune.model import append_pca, append_whitening, body_of, check_lora, finish, located, open_model
 from finetune.precision import run_in_bf16
 from finetune.recipe import Adapter, Lora, Model
 from indexer.parity import SENTENCES
@@ -156,11 +156,26 @@ def test_without_cache_and_network_it_is_said_what_to_do(
         NaruError, match=rf"someone/model: not in the cache {tmp_path}.*no route to host.*copy"
     ):
         located("someone/model", Path(), tmp_path)
-    with pytest.raises(NaruError, match="neither a folder, a preset, nor a name on the Hub"):
-        located("a/b/c", Path(), tmp_path)
+    with pytest.raises(NaruError, match="'a:b' is neither a folder, a preset, nor a name on the Hub"):
+        located("a:b", Path(), tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(NaruError, match=r"no model in this folder: neither modules\.json nor config\.json"):
         located("empty", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["./encoder", "../encoder", "/no/encoder", "models/our/encoder", "encoder/", "~/x"]
+)
+def test_a_path_that_is_not_there_is_not_asked_of_the_hub(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: Any, **__: Any) -> Any:
+        raise AssertionError("asked the Hub")
+
+    monkeypatch.setattr(hubcache, "snapshot_download", asked)
+    monkeypatch.setattr(hubcache.HfApi, "list_repo_files", asked)
+    with pytest.raises(NaruError, match=r"is neither a folder, .*: nothing at .*\. Relative paths start at"):
+        located(name, tmp_path)
 
 
 def test_dropout_of_the_recipe(folder: Path) -> None:
@@ -317,7 +332,7 @@ def test_bf16_changes_little_and_leaves_float32(architecture: str, make_model: M
 def test_lora_without_peft_is_refused_before_loading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(NaruError, match=r"needs peft"):
-        check_model(Model(base="x", lora=Lora()))
+        check_lora(Model(base="x", lora=Lora()))
 
 
 def test_a_normalisation_is_not_doubled(folder: Path) -> None:

@@ -295,6 +295,11 @@ def test_the_files_of_the_user_fill_what_is_open(recipe: Recipe) -> None:
     assert replaced.model.base == "some-model"
 
 
+def test_a_base_given_beside_the_recipe_is_named_so(recipe: Recipe) -> None:
+    made = filled(recipe, ["a.csv"], ["hub=hf://org/name/test"], base="./other")
+    assert (made.model.base, made.at("model.base")) == ("./other", "--base ./other")
+
+
 def test_files_that_do_not_fit_the_recipe_are_refused(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(
         NaruError, match=r"recipe\.toml:23: data 'scores' has no path: give --data scores=PATH"

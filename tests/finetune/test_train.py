@@ -19,13 +19,14 @@ from sentence_transformers.sentence_transformer.modules import Dense
 from torch import nn
 
 from finetune import checkpoints
-from finetune.arguments import arguments, check_reporters, chosen_precision, on_cpu, rates
+from finetune.arguments import arguments, check_machine, check_reporters, chosen_precision, on_cpu, rates
 from finetune.data import held_out, read
+from finetune.dryrun import predict
 from finetune.flow import Clock, Flow
 from finetune.log import read_log
 from finetune.losses import loss_for
 from finetune.material import base_digests
-from finetune.recipe import Adapter, Evaluation, Lora, Loss, Model, Recipe, Source, Training, load
+from finetune.recipe import Adapter, Evaluation, Lora, Loss, Model, Recipe, Source, Stage, Training, load
 from finetune.record import locked
 from finetune.resolved import to_toml
 from finetune.samplers import LikeLength, Neighbours, NoDuplicates, Plain
@@ -359,9 +360,58 @@ def test_bad_rows_stop_a_run_or_are_left_out(
 def test_a_loss_that_does_not_fit_is_refused_by_line_before_the_model_is_loaded(
     small: Path, staged: Callable[..., Recipe], tmp_path: Path
 ) -> None:
-    recipe = staged('data.graded.loss="softmax"', "model.base=no-such-model")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("no model")
+    recipe = staged('data.graded.loss="softmax"', f"model.base={tmp_path / 'broken'}")
     with pytest.raises(NaruError, match=r"'softmax' does not fit scored-pairs\. Fitting: cosent"):
         train(recipe, small, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ("model.base=./none", "model.base"),
+        ("data.0.loss={name='gist', guide='./none'}", "data[0].loss.guide"),
+        ("data.1.loss={name='relational', teacher='./none'}", "data[1].loss.teacher"),
+    ],
+)
+def test_a_missing_model_is_refused_by_key_before_data_are_read(
+    change: str, key: str, small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    unread = f"data.0.path={tmp_path / 'notes.txt'}"  # no format of data: reading it would be refused
+    for run_it in (
+        lambda recipe: train(recipe, small, tmp_path / "out"),
+        lambda recipe: predict(recipe, small),
+    ):
+        with pytest.raises(NaruError) as caught:
+            run_it(staged(change, unread))
+        said = str(caught.value)
+        assert said.startswith(f"--set {change}: recipe key {key!r}: './none' is neither a folder")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "said"),
+    [
+        ("model.max_length=5000", "model.max_length", "max_length is 5000, and"),
+        ("model.frozen_layers=90", "model.frozen_layers", "frozen_layers is 90, and the model has"),
+        (
+            "data.0.loss={name='ranking', matryoshka=[4096, 8]}",
+            "data[0].loss.matryoshka",
+            "the model has",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused_by_key(
+    change: str, key: str, said: str, small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = staged(change)
+    for run_it in (lambda: train(recipe, small, tmp_path / "out"), lambda: predict(recipe, small)):
+        with pytest.raises(NaruError) as caught:
+            run_it()
+        assert str(caught.value).startswith(f"--set {change}: recipe key {key!r}: ")
+        assert said in str(caught.value)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(
@@ -639,6 +689,9 @@ def test_what_this_machine_does_not_have_is_said() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(NaruError, match='precision is "fp16", which a CPU does not compute'):
             chosen_precision(Training(precision="fp16"))
+        recipe = Recipe("r", Model("naru-mini"), [], stage=[Stage("s", training=Training(precision="fp16"))])
+        with pytest.raises(NaruError, match=r"recipe key 'stage\[0\]\.training\.precision': precision is"):
+            check_machine(recipe)
     assert chosen_precision(Training(precision="bf16")) == "bf16"
     with pytest.raises(
         NaruError, match="'no_such_reporter', which is not installed: pip install no_such_reporter"
