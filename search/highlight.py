@@ -13,6 +13,9 @@ import numpy as np
 from naru.bm25 import Statistics, token_id
 from naru.documents import Passage
 from naru.text import Analyzer, Token
+from naru.text.analyzer import QUESTION_WORDS
+from naru.text.morphemes import Morpheme
+from naru.text.particles import is_chain
 
 LEAST_IDF = 1.0
 """What a token must tell to be marked: below it, more than a third of the passages have it."""
@@ -20,11 +23,15 @@ LEAST_IDF = 1.0
 READ = 4_000
 """Characters of a text that are analysed; what lies further on is never marked."""
 
+RARE = 10
+"""A form of a word that so many times fewer passages have is what Mecab took amiss, and not the word."""
+
 WINDOW = 160
 """Characters of a snippet, without its ellipses."""
 
 ELLIPSIS = "…"
 _NAMESPACES = ("term", "word")
+_LETTERS = re.compile(r"[가-힣A-Za-z0-9]+")
 _EOJEOL = re.compile(r"\S+")
 _SENTENCE_END = re.compile(r"[.!?。…][\"'”’)\]]*\s*\Z")
 
@@ -87,10 +94,20 @@ class _Found:
 class Highlighter:
     """Marks one query's words in passages."""
 
-    def __init__(self, tokens: Sequence[Token], analyzer: Analyzer, statistics: Statistics) -> None:
-        """`tokens` are the query's, as `Answer.tokens`; `analyzer` and `statistics` the collection's."""
+    def __init__(
+        self, tokens: Sequence[Token], analyzer: Analyzer, statistics: Statistics, query: str = ""
+    ) -> None:
+        """`tokens` and `query` are the query's, as `Answer` has them; `analyzer` and `statistics` the collection's.
+
+        With the `query`, its words are found as they are written too, where Mecab cuts them otherwise in a text.
+        """
         self._analyzer = analyzer
-        self._weights = telling(tokens, statistics)
+        normal, morphemes = analyzer.morphemes(query)
+        ignored = determiners(morphemes)
+        written = [Token("word", word, 0, 0) for word in words_of(normal, morphemes, statistics)]
+        kept = [token for token in (*tokens, *written) if token.text not in ignored]
+        self._weights = telling(kept, statistics)
+        self._written = [word.text for word in written if ("word", word.text) in self._weights]
 
     def highlight(self, passage: Passage) -> Highlights:
         found = self._find(passage.text)
@@ -104,10 +121,25 @@ class Highlighter:
         if not self._weights:
             return []
         tokens = self._analyzer.words(text[:READ])
-        return [
+        found = [
             _Found(Span(token.start, token.end), (token.namespace, token.text))
             for token in tokens
             if (token.namespace, token.text) in self._weights
+        ]
+        return found + self._as_written(text[:READ])
+
+    def _as_written(self, text: str) -> list[_Found]:
+        """The query's words at the beginning of a text's words, with nothing behind them but particles."""
+        lowered = text.lower()
+        if len(lowered) == len(text):  # İ grows when lowered; its place must not move what follows
+            text = lowered
+        return [
+            _Found(Span(match.start(), match.start() + len(word)), ("word", word))
+            for word in self._written
+            if word in text
+            for match in _LETTERS.finditer(text)
+            if match.group().startswith(word)
+            and (len(match.group()) == len(word) or is_chain(match.group()[len(word) :]))
         ]
 
     def _snippet(self, text: str, found: Sequence[_Found]) -> Marked:
@@ -121,6 +153,31 @@ class Highlighter:
             if one.span.start < window.end and one.span.end > window.start
         )
         return Marked(before + text[window.start : window.end] + after, merged(inside))
+
+
+def determiners(morphemes: Iterable[Morpheme]) -> frozenset[str]:
+    """Those of one syllable (이 카드, 새 주소), which tell nothing of what is asked."""
+    return frozenset(one.form for one in morphemes if one.tag == "MM" and len(one.form) == 1)
+
+
+def words_of(query: str, morphemes: Sequence[Morpheme], statistics: Statistics) -> list[str]:
+    """The words of a normalised query of two letters or more as they are written, without particles; no verbs.
+
+    이체한도 may be a word, or 이체한 and a particle: of the forms of an eojeol the longest that is a word in a tenth as
+    many passages as the commonest; none that they lack.
+    """
+    found = []
+    for match in _LETTERS.finditer(query):
+        tags = [one.tag for one in morphemes if match.start() <= one.start < match.end()]
+        if any(tag[0] in "VE" for tag in tags):
+            continue
+        eojeol = match.group().lower()
+        forms = [eojeol] + [eojeol[:cut] for cut in range(len(eojeol) - 1, 1, -1) if is_chain(eojeol[cut:])]
+        forms = [form for form in forms if len(form) > 1 and form not in QUESTION_WORDS]
+        passages = statistics.frequency(np.array([token_id("word", form) for form in forms], np.uint32))
+        if len(forms) and (most := passages.max()) > 0:
+            found.append(forms[int((passages * RARE >= most).argmax())])
+    return list(dict.fromkeys(found))
 
 
 def telling(tokens: Iterable[Token], statistics: Statistics) -> dict[Key, float]:
@@ -174,12 +231,17 @@ def best_window(text: str, found: Sequence[tuple[Span, Key, float]], size: int =
             for one in found[bisect_right(reach, window.start) : bisect_left(starts, window.end)]
             if one[0].start >= window.start and one[0].end <= window.end
         ]
-        weight = sum({key: weight for _, key, weight in inside}.values())
-        margins = (inside[0][0].start - window.start, window.end - inside[-1][0].end) if inside else (0, 0)
-        begins = number == 0 or _SENTENCE_END.search(text, max(0, window.start - 8), window.start) is not None
-        worth = (round(weight, 6), number == 0, begins, -abs(margins[0] - margins[1]))
-        if worth > best_worth:
-            best, best_worth = window, worth
+        weight = round(sum({key: weight for _, key, weight in inside}.values()), 6)
+        if weight >= best_worth[0]:
+            margins = (
+                (inside[0][0].start - window.start, window.end - inside[-1][0].end) if inside else (0, 0)
+            )
+            begins = (
+                number == 0 or _SENTENCE_END.search(text, max(0, window.start - 8), window.start) is not None
+            )
+            worth = (weight, number == 0, begins, -abs(margins[0] - margins[1]))
+            if worth > best_worth:
+                best, best_worth = window, worth
         if window.end == ends[-1]:
             break
     return best

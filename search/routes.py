@@ -84,7 +84,7 @@ def _search(searcher: Searcher, asked: SearchIn) -> SearchOut:
     )
     marks = None
     if asked.highlight != "off":
-        marks = Highlighter(answer.tokens, searcher.analyzer, searcher.statistics)
+        marks = Highlighter(answer.tokens, searcher.analyzer, searcher.statistics, answer.query)
     hits, near_misses = (
         [Found(hit, None if marks is None else marks.highlight(hit.passage)) for hit in found]
         for found in (answer.hits, answer.near_misses)

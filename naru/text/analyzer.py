@@ -106,6 +106,11 @@ class Analyzer:
         """As `query`, with places: what a result page highlights."""
         return self._tokens(text, questions=True)
 
+    def morphemes(self, text: str) -> tuple[str, list[Morpheme]]:
+        """The normal form of a text, and its morphemes with their places in it."""
+        normal = _LOOSE.sub(" ", normalize(text).text)
+        return normal, self._tagger.tag(normal)
+
     def spaced(self, text: str) -> str:
         """The normal form of a query as an encoder reads it best: with the spaces that were left out."""
         return spaced(normalize(text).text, self._tagger)

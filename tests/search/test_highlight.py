@@ -23,6 +23,7 @@ from search.highlight import (
     best_window,
     merged,
     telling,
+    words_of,
 )
 from search.searcher import Searcher
 
@@ -34,7 +35,7 @@ def highlights(
 ) -> Highlights:
     """What is marked in a passage, in a collection of it and of nine others."""
     statistics = statistics_of(count(ANALYZER.document(each)) for each in (f"{title} {text}", *others))
-    marks = Highlighter(ANALYZER.query_tokens(query), ANALYZER, statistics)
+    marks = Highlighter(ANALYZER.query_tokens(query), ANALYZER, statistics, query)
     return marks.highlight(Passage("p", text, title))
 
 
@@ -59,6 +60,39 @@ def test_what_the_query_says_is_marked_in_the_original_text(
     query: str, text: str, expected: list[str]
 ) -> None:
     assert marks(highlights(query, text).text) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "expected"),
+    [
+        ("이체한도를 올리려면", "이체한도 변경은 앱에서 합니다", ["이체한도"]),
+        ("이체한도 변경", "이 화면에서 이체한도를 바꿉니다. 변경은 바로 됩니다", ["이체한도", "변경"]),
+        ("이사 신고", "이사회를 열고 이사를 뽑습니다", ["이사"]),
+        ("카드가 안 돼요", "카드가 없어요", ["카드"]),
+    ],
+)
+def test_a_word_of_the_query_is_marked_however_mecab_cuts_it(
+    query: str, text: str, expected: list[str]
+) -> None:
+    others = (
+        "이체한도를 올립니다",
+        "이체한도가 있습니다",
+        "이사를 갑니다",
+        *(("다른 글",) * 6),
+    )
+    assert marks(highlights(query, text, others=others).text) == expected
+
+
+def test_words_are_nouns_that_the_collection_has_without_their_particles() -> None:
+    texts = ("이체한도를 올립니다", "서류 하나를 냅니다", "카드가 얼마인지")
+    statistics = statistics_of(count(ANALYZER.document(text)) for text in texts)
+    query = "이체한도를 올리려면 서류가 쀍뷁 얼마까지 카드와 내야 하나요"
+    assert words_of(*ANALYZER.morphemes(query), statistics) == ["이체한도", "서류", "카드"]
+
+
+def test_determiners_are_not_marked() -> None:
+    assert marks(highlights("새 주소 신고", "새 집의 주소를 신고합니다").text) == ["주소", "신고"]
+    assert marks(highlights("이 카드", "이 은행의 카드").text) == ["카드"]
 
 
 def test_the_title_is_marked_too() -> None:
