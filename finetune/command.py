@@ -139,16 +139,16 @@ def _show(outcome: Outcome, output: Path) -> None:
     from finetune.report import comparison
     from finetune.sts import compared
 
-    log = read_log(output / "log.jsonl")
-    made = comparison(log)
-    if outcome.model is not None and made.rows:
-        table = Table(*map(str, made.columns))
-        for row in made.rows[: len(log.primary)]:
-            table.add_row(*(str(getattr(cell, "text", cell)) for cell in row))
-        terminal.out.print(table)
-        for one in compared(log.start["sets"], outcome.before, outcome.after):
-            terminal.out.print(one.table())
     if outcome.model is not None:
+        log = read_log(output / "log.jsonl")
+        made = comparison(log)
+        if made.rows:
+            table = Table(*map(str, made.columns))
+            for row in made.rows[: len(log.primary)]:
+                table.add_row(*(str(getattr(cell, "text", cell)) for cell in row))
+            terminal.out.print(table)
+            for one in compared(log.start["sets"], outcome.before, outcome.after):
+                terminal.out.print(one.table())
         terminal.out.print(f"Model: {outcome.model}  Report: {output / 'report.html'}", soft_wrap=True)
     if outcome.pushed is not None:
         terminal.out.print(f"Pushed: {outcome.pushed}", soft_wrap=True)

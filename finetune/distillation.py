@@ -1,6 +1,6 @@
 """Distillation from a teacher, and the frozen models that some losses ask.
 
-The vectors of a teacher are computed once, before training, into an Arrow file beside the run: memory holds none of
+The vectors of a teacher are computed once, before training, into Arrow files beside the run: memory holds none of
 them but a batch's, a second epoch and a resumed run cost nothing, and the teacher reads the text itself rather than
 what is left of it in the student's tokens.
 """
@@ -8,17 +8,19 @@ what is left of it in the student's tokens.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset, Features, Sequence, Value, concatenate_datasets
+from datasets.arrow_writer import ArrowWriter
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from finetune.checkpoints import published
 from finetune.data import Rows
 from finetune.model import open_model
 from finetune.recipe import Model
@@ -26,6 +28,15 @@ from finetune.variants import padded
 from naru.errors import NaruError
 
 ROWS = 1024  # rows encoded, and held in memory, at once
+SHARD = 10 * ROWS  # rows whose vectors are lost at most when a process is killed
+VECTORS = "vectors.arrow"
+
+Stop = Callable[[], str]
+"""Why to stop; "" to go on."""
+
+
+def no_stop() -> str:
+    return ""
 
 
 class Distillation(nn.Module):
@@ -145,41 +156,55 @@ class Guide:
         return embedded
 
 
+class UnfinishedError(Exception):
+    """The clock stopped a teacher between two shards; `reason` is the clock's."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 def with_vectors(
-    rows: Rows, base: str, root: Path, device: torch.device, folder: Path, digests: Mapping[str, str]
+    rows: Rows,
+    base: str,
+    root: Path,
+    device: torch.device,
+    folder: Path,
+    digests: Mapping[str, str],
+    stop: Stop = no_stop,
 ) -> Rows:
     """The rows with a column `label`: the vector [dim] that the teacher gives the first text of each.
 
-    They lie in `folder`, one file for these texts and this teacher, whose files have these `digests`; one that is there
-    already is read.
+    They lie in `folder`, in a folder for these texts and this teacher, whose files have these `digests`: a shard for each
+    SHARD texts, which appears whole. Those that are there already are read.
+
+    Raises UnfinishedError where, after a shard was written, `stop` gives a reason; the same call goes on with the next one.
     """
     texts = rows.dataset.select_columns(rows.dataset.column_names[:1])
-    name = _digest(texts, repr(sorted(digests.items())))
-    file = folder / f"{name}.arrow"
-    folder.mkdir(parents=True, exist_ok=True)
-    if file.exists():
-        vectors = Dataset.from_file(str(file))
-    else:
-        teacher = opened(base, root, device)
-        (column,) = texts.column_names
+    shards = folder / _digest(texts, repr(sorted(digests.items())))
+    teacher: SentenceTransformer | None = None
+    files = []
+    for start in range(0, len(texts), SHARD):
+        shard = shards / f"{start // SHARD:05}"
+        if not shard.exists():
+            teacher = teacher or opened(base, root, device)
+            with published(shard, listed=False) as part:
+                _write(part / VECTORS, texts.select(range(start, min(start + SHARD, len(texts)))), teacher)
+            if reason := stop():
+                raise UnfinishedError(reason)
+        files.append(Dataset.from_file(str(shard / VECTORS)))
+    # Else the vectors would be copied once more, beside their shard, for the rows that were chosen.
+    chosen = rows.dataset.flatten_indices()
+    return replace(rows, dataset=concatenate_datasets([chosen, concatenate_datasets(files)], axis=1))
 
-        def encode(batch: dict[str, list[str]]) -> dict[str, Any]:
-            return {"label": teacher.encode(batch[column], show_progress_bar=False)}
 
-        vectors = texts.map(
-            encode,
-            batched=True,
-            batch_size=ROWS,
-            writer_batch_size=ROWS,
-            remove_columns=[column],
-            features=Features(
-                {"label": Sequence(Value("float32"), length=teacher.get_embedding_dimension())}
-            ),
-            cache_file_name=str(file),
-            new_fingerprint=name,
-            desc="teacher",
-        )
-    return replace(rows, dataset=concatenate_datasets([rows.dataset, vectors], axis=1))
+def _write(file: Path, texts: Dataset, teacher: SentenceTransformer) -> None:
+    features = Features({"label": Sequence(Value("float32"), length=teacher.get_embedding_dimension())})
+    with ArrowWriter(path=str(file), features=features) as writer:
+        for start in range(0, len(texts), ROWS):
+            batch = texts[start : start + ROWS][texts.column_names[0]]
+            writer.write_batch({"label": teacher.encode(batch, show_progress_bar=False)})
+        writer.finalize()
 
 
 def _digest(texts: Dataset, teacher: str) -> str:

@@ -21,6 +21,7 @@ from transformers import TrainerCallback
 from finetune.checkpoints import Say
 from finetune.recipe import Training
 
+REASONS = ("", "time", "interrupt")  # of a clock to stop, the gravest last
 SCORE = "eval_score"  # the mean of the primary figures: what models are compared by
 
 
@@ -33,13 +34,21 @@ class Clock:
 
     def reason(self) -> str:
         """ "" while training may go on. All processes get the same answer, as they must stop at the same step."""
-        said = 2 if self.interrupted else int(time.monotonic() > self.deadline)
+        return self.agreed(self.here())
+
+    def here(self) -> str:
+        """The reason in this process, without asking the others."""
+        return "interrupt" if self.interrupted else "time" if time.monotonic() > self.deadline else ""
+
+    def agreed(self, reason: str) -> str:
+        """The gravest reason that any process gives, all of which have to call this."""
+        said = REASONS.index(reason)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
             shared = torch.tensor(said, device=device)
             torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
             said = int(shared)
-        return ("", "time", "interrupt")[said]
+        return REASONS[said]
 
     @contextmanager
     def listening(self, say: Say) -> Iterator[None]:

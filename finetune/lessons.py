@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize
 
-from finetune.distillation import with_vectors
+from finetune.distillation import Stop, no_stop, with_vectors
 from finetune.held import Held, Lesson
 from finetune.material import base_digests
 from finetune.shapes import ScoredPairs, TeacherVectors
@@ -23,18 +23,23 @@ Floats = npt.NDArray[np.float32]
 
 
 def answered(
-    held: Sequence[Held | Lesson], root: Path, model: SentenceTransformer, folder: Path
+    held: Sequence[Held | Lesson],
+    root: Path,
+    model: SentenceTransformer,
+    folder: Path,
+    stop: Stop = no_stop,
 ) -> list[Held]:
     """All held-out sets as they are measured; the vectors of teachers are kept in `folder`.
 
-    NaruError where a teacher's vectors have other dimensions than those of the model.
+    NaruError where a teacher's vectors have other dimensions than those of the model; UnfinishedError where `stop` gives a
+    reason meanwhile.
     """
-    return [one if isinstance(one, Held) else _answered(one, root, model, folder) for one in held]
+    return [one if isinstance(one, Held) else _answered(one, root, model, folder, stop) for one in held]
 
 
-def _answered(lesson: Lesson, root: Path, model: SentenceTransformer, folder: Path) -> Held:
+def _answered(lesson: Lesson, root: Path, model: SentenceTransformer, folder: Path, stop: Stop) -> Held:
     taught = with_vectors(
-        lesson.rows, lesson.teacher, root, model.device, folder, base_digests(lesson.teacher, root)
+        lesson.rows, lesson.teacher, root, model.device, folder, base_digests(lesson.teacher, root), stop
     )
     vectors = np.asarray(taught.dataset.with_format("numpy")["label"][:], np.float32)
     columns = [list(lesson.rows.dataset[name]) for name in lesson.rows.texts()]

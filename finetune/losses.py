@@ -33,7 +33,7 @@ from torch import nn
 
 from finetune import fitting
 from finetune.data import Rows
-from finetune.distillation import Distillation, Guide, Relations, opened, with_vectors
+from finetune.distillation import Distillation, Guide, Relations, Stop, no_stop, opened, with_vectors
 from finetune.hybrid import HybridLoss
 from finetune.joint import JointLoss
 from finetune.material import base_digests
@@ -69,13 +69,21 @@ class Case:
     unit: bool  # vectors have length 1
 
 
-def prepared(source: Source, rows: Rows, root: Path, model: SentenceTransformer, folder: Path) -> Rows:
-    """The rows as their loss wants them: as they are, or with the teacher's vectors as labels, kept in `folder`."""
+def prepared(
+    source: Source,
+    rows: Rows,
+    root: Path,
+    model: SentenceTransformer,
+    folder: Path,
+    stop: Stop = no_stop,
+) -> Rows:
+    """The rows as their loss wants them: as they are, or with the teacher's vectors as labels, kept in `folder`. Raises
+    UnfinishedError where `stop` gives a reason meanwhile."""
     if fitting.chosen(source, rows.shape) not in fitting.TAUGHT:
         return rows
     fitting.check_fit(source, rows.shape)
     teacher = fitting.parameters(_named(source, rows.shape)).teacher
-    return with_vectors(rows, teacher, root, model.device, folder, base_digests(teacher, root))
+    return with_vectors(rows, teacher, root, model.device, folder, base_digests(teacher, root), stop)
 
 
 def check_widths(recipe: Recipe, model: SentenceTransformer) -> None:

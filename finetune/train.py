@@ -29,6 +29,7 @@ from finetune import checkpoints
 from finetune.agreement import check_paths
 from finetune.arguments import check_machine, chosen_precision, on_cpu
 from finetune.card import write_card
+from finetune.distillation import UnfinishedError
 from finetune.evaluators import primary
 from finetune.flow import Clock
 from finetune.hub import push
@@ -119,16 +120,20 @@ def _train(
     check_widths(recipe, model)
     if chosen_precision(recipe.training) == "bf16" and on_cpu():
         run_in_bf16(model)
-    with processes.main_process_first():
-        rows = {
-            source.name: prepared(source, material.rows[source.name], root, model, output / "vectors")
-            for source in recipe.data
-        }
-        held = answered(material.held, root, model, output / "vectors")
-    measures = Measures(held, accumulation(recipe)) if held else None
     if processes.is_main_process:
         record.write()
     journal = Journal(output, processes.is_main_process)
+    with clock.listening(journal.say):
+        stopped = taught(recipe, material, root, model, output, clock)
+    if stopped:
+        return Outcome(None, 0, steps, {}, {}, stopped)
+    vectors = output / "vectors"
+    rows = {
+        source.name: prepared(source, material.rows[source.name], root, model, vectors)
+        for source in recipe.data
+    }
+    held = answered(material.held, root, model, vectors)
+    measures = Measures(held, accumulation(recipe)) if held else None
     journal.start(record.start(steps))
     processes.wait_for_everyone()
     if measures and not read_log(output / "log.jsonl").before:
@@ -210,6 +215,22 @@ def opened(recipe: Recipe, root: Path, output: Path) -> SentenceTransformer:
                 made.save_pretrained(str(part), create_model_card=False)
     kept: Model = replace(model, base=str(start.resolve()), vocabulary=None, fresh=None, attention_heads=None)
     return open_model(kept, root, recipe.seed, places=recipe.places)
+
+
+def taught(
+    recipe: Recipe, material: Material, root: Path, model: SentenceTransformer, output: Path, clock: Clock
+) -> str:
+    """Let the main process ask the teachers for all vectors, kept in `vectors/`: "" once they are there, else why the
+    clock stopped it between two shards."""
+    reason, vectors = "", output / "vectors"
+    if processes_at_work().is_main_process:
+        try:
+            for source in recipe.data:
+                prepared(source, material.rows[source.name], root, model, vectors, clock.here)
+            answered(material.held, root, model, vectors, clock.here)
+        except UnfinishedError as unfinished:
+            reason = unfinished.reason
+    return clock.agreed(reason)
 
 
 def data_table(

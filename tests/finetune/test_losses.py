@@ -274,7 +274,7 @@ def test_the_teacher_is_asked_once_and_its_vectors_are_kept(
     assert made.dataset.column_names == ["source", "target", "label"]
     wanted = SentenceTransformer(str(teacher), device="cpu").encode(FIRST)  # of the source, not of the target
     np.testing.assert_allclose(np.asarray(made.dataset["label"]), wanted, rtol=1e-5, atol=1e-6)
-    (file,) = tmp_path.glob("*.arrow")
+    (file,) = tmp_path.rglob("*.arrow")
     written = file.stat().st_mtime_ns
     again = prepared(given, data, Path(), model, tmp_path)
     assert file.stat().st_mtime_ns == written

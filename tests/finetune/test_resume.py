@@ -5,10 +5,12 @@ The runs here have dropout, three data sets with weights, a head that only the l
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from safetensors.torch import load_file
 
 from finetune import checkpoints
 from finetune.log import read_log
-from finetune.recipe import Recipe
+from finetune.recipe import Loss, Recipe, Source
 from finetune.train import Options, train
 
 Killer = Callable[[Recipe, Path, Path, Callable[[], bool]], int]
@@ -116,6 +118,40 @@ def test_a_broken_checkpoint_is_named_and_the_one_before_it_serves(
     assert f"Skipped{last}:weights.pthas" in said
     assert str(earlier) not in said
     assert_same(output, unbroken)
+
+
+def test_the_vectors_of_a_teacher_outlive_a_stop(
+    staged: Callable[..., Recipe],
+    make_model: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The clock stops the teacher between two shards; whole ones are there when the run goes on."""
+    monkeypatch.setattr("finetune.distillation.SHARD", 40)
+    words = "서울 부산 대구 광주 대전 도서관 시장 공원 박물관 학교".split()
+    lines = [json.dumps({"sentence": f"{one} {other}"}) for one in words for other in words]
+    (tmp_path / "plain.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    taught = Source("taught", "plain.jsonl", loss=Loss("mse", {"teacher": str(make_model("xlm-roberta"))}))
+    changes = ("training.steps=2", "held_out=0.1", "training.precision=fp32")
+    recipe = replace(staged(*changes), data=[taught], stage=[], evaluation=[])
+    whole = train(recipe, tmp_path, tmp_path / "whole")
+
+    output = tmp_path / "run"
+    written: dict[Path, int] = {}
+    for done in (1, 2, 3, 4):  # 90 rows in three shards, and ten that are held out
+        stopped = train(recipe, tmp_path, output, Options(resume=done > 1, max_minutes=0))
+        assert (stopped.model, stopped.steps, stopped.stopped) == (None, 0, "time")
+        there = {file: file.stat().st_mtime_ns for file in (output / "vectors").rglob("*.arrow")}
+        assert len(there) == done
+        assert written.items() <= there.items()
+        written = there
+    (output / "vectors" / ".left.part").mkdir()  # by a killed process
+    made = train(recipe, tmp_path, output, Options(resume=True))
+    assert (made.steps, made.before, made.after) == (2, whole.before, whole.after)
+    assert not (output / "vectors" / ".left.part").exists()
+    expected = load_file(tmp_path / "whole" / "model" / "model.safetensors")
+    for name, tensor in load_file(output / "model" / "model.safetensors").items():
+        torch.testing.assert_close(tensor, expected[name], rtol=0, atol=0, msg=name)
 
 
 @pytest.mark.slow
