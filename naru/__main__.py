@@ -666,9 +666,16 @@ def _searcher(
 ) -> Iterator[Searcher]:
     from search import Searcher
 
+    given = settings.load()
     with (
-        _store(settings.load(), location) as store,
-        Searcher.open(store, collection or _only(store), encoder, relevance=relevance) as searcher,
+        _store(given, location) as store,
+        Searcher.open(
+            store,
+            collection or _only(store),
+            encoder,
+            relevance=relevance,
+            threads=given.encoder.threads,
+        ) as searcher,
     ):
         yield searcher
 
@@ -712,7 +719,7 @@ def _ask(service: str, collection: str | None, asked: Mapping[str, Any], as_json
 def _snippets(answer: Answer, searcher: Searcher) -> Callable[[Hit], Marked]:
     from search.highlight import Highlighter
 
-    highlighter = Highlighter(answer.tokens, searcher.analyzer, searcher.statistics)
+    highlighter = Highlighter(answer.tokens, searcher.analyzer, searcher.statistics, answer.query)
     return lambda hit: highlighter.highlight(hit.passage).snippet
 
 
@@ -727,12 +734,12 @@ def _show(answer: Answer, snippet_of: Callable[[Hit], Marked], said: Phrases = E
     for note in answer.notes:
         terminal.note(note.message)
     cut = answer.cutoff
-    if cut is not None and cut.promise is not None and cut.void is None:
+    if cut is not None and cut.probability is not None and cut.promise is not None and cut.void is None:
         terminal.note(
-            f"Cut off at {cut.probability:.2f}: {cut.promise} (from {cut.queries:,} judged queries)."
+            f"Cut off at {terminal.percent(cut.probability)}: {cut.promise} (from {cut.queries:,} judged queries)."
         )
     if answer.answerable is not None:
-        terminal.note(said.answerable.format(answer.answerable))
+        terminal.note(said.answerable.format(terminal.percent(answer.answerable)))
     state = said.calibrated if answer.calibrated else said.prior
     terminal.note(said.took.format(answer.mode, answer.milliseconds, state))
 

@@ -78,14 +78,20 @@ class Searcher:
 
     @classmethod
     def open(
-        cls, store: Store, name: str, encoder: str | None = None, *, relevance: Path | None = None
+        cls,
+        store: Store,
+        name: str,
+        encoder: str | None = None,
+        *,
+        relevance: Path | None = None,
+        threads: int | None = None,
     ) -> Self:
         """Open a collection by name, with the encoder it names unless another path is given, and the calibration
-        kept beside it unless another file is given."""
+        kept beside it unless another file is given. `threads` are the cores that one encoding may use."""
         collection = store.open(name)
         try:
             wanted = encoder or Provenance.from_facts(collection.manifest.facts).encoder
-            return cls(collection, open_encoder(wanted), relevance=relevance)
+            return cls(collection, open_encoder(wanted, threads=threads), relevance=relevance)
         except BaseException:
             collection.close()
             raise

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ QUESTION_WORDS = frozenset(
     "무엇 무어 뭐 뭘 어디 언제 누구 얼마 얼마나 어떻 어떠 어떤 어떻게 무슨 왜 어느".split()
 )
 _GRAMMAR_TAGS = frozenset("EP EF EC ETN ETM VCP VCN XSV XSA VX".split())
+_KEPT = 256  # texts whose words are kept
 _LOOSE = re.compile("[ㄱ-ㅣ]")
 _EOJEOL = re.compile(r"\S+")
 _LETTERS = re.compile(r"[가-힣A-Za-z0-9一-鿿]")
@@ -75,6 +77,9 @@ class Analyzer:
         self.settings = settings or AnalyzerSettings()
         self._stopwords = frozenset(word.lower() for word in self.settings.stopwords)
         self._tagger = Tagger(self.settings.user_words) if self.settings.user_words else plain_tagger()
+        self._words = lru_cache(maxsize=_KEPT)(
+            lambda text: tuple(self._tokens(text, questions=False, whole=False))
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -86,9 +91,10 @@ class Analyzer:
         """Every token of a text, namespace by namespace. NaruError when the text is not valid Unicode."""
         return self._tokens(text, questions=False)
 
-    def words(self, text: str) -> list[Token]:
-        """The tokens of **term** and **word** alone, at two thirds of the cost: what is marked and matched."""
-        return self._tokens(text, questions=False, whole=False)
+    def words(self, text: str) -> tuple[Token, ...]:
+        """The tokens of **term** and **word** alone: what is marked in a hit and matched with a query. Those of the last
+        texts are kept, as one search looks at a passage twice and popular ones come back."""
+        return self._words(text)
 
     def document(self, text: str, title: str = "") -> Terms:
         """The terms of a document; its title counts three times, in every namespace."""
