@@ -214,6 +214,9 @@ def mine(
     fill: Annotated[
         bool, typer.Option("--fill/--no-fill", help="Fill rows up with random passages, or leave them out.")
     ] = True,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave out pairs without a text, and say how many.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     sample: Annotated[int, typer.Option(min=0, help="Rows to show.")] = 5,
     stopwords: Annotated[Path | None, typer.Option(help="A file of words to leave out, one a line.")] = None,
@@ -239,6 +242,7 @@ def mine(
         limits=Limits(absolute_margin, relative_margin, _share(share)),
         check_limit=check_limit,
         fill=fill,
+        skip_bad_rows=skip_bad_rows,
         seed=seed,
         sample=sample,
         analyzer=AnalyzerSettings(read_words(stopwords), read_words(user_words)),

@@ -68,7 +68,8 @@ def mine(
     `corpus` None: the pairs' own documents. Passages that say the same count once; one that says what a positive
     of the query says is never its negative. The same input and models give the same file.
 
-    Raises NaruError for a blank pair, a text that is not valid Unicode, an empty corpus, no pairs, the source
+    Raises NaruError for a blank pair or one that is not valid Unicode (unless those are skipped), an empty corpus, no
+    pairs, the source
     "encoder" without an encoder, an output that cannot be written, and when no row finds its negatives.
     """
     if "encoder" in mining.sources and models.encoder is None:
@@ -78,7 +79,8 @@ def mine(
     started = perf_counter()
     with _published(output) as file, TemporaryDirectory(prefix="naru-mine-") as name, ExitStack() as stack:
         folder = Path(name)
-        judged = Pairs(pairs, stack.enter_context((folder / "pairs").open("w+b")))
+        file_of_pairs = stack.enter_context((folder / "pairs").open("w+b"))
+        judged = Pairs(pairs, file_of_pairs, mining.skip_bad_rows)
         passages = Passages(stack.enter_context((folder / "passages").open("w+b")), judged.positives)
         spool = Spool(stack.enter_context((folder / "counts").open("w+b")), Analyzer(mining.analyzer))
         documents = judged.as_corpus() if corpus is None else corpus
@@ -120,6 +122,7 @@ def mine(
         pairs=len(judged.rows),
         queries=len(judged.queries),
         passages=len(passages),
+        bad=judged.bad,
         skipped=passages.skipped,
         candidates=picker.candidates,
         dropped=dict(picker.dropped),

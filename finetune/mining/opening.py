@@ -18,7 +18,8 @@ from naru.errors import NaruError
 
 
 def pairs_of(location: str, split: str | None) -> Iterator[Pair]:
-    """The pairs of query and document of any data that training reads; negatives that are there already are left.
+    """The pairs of query and document of any data that training reads; negatives that are there already are left. Each
+    has its place.
 
     NaruError where the data are neither pairs nor triplets.
     """
@@ -28,7 +29,7 @@ def pairs_of(location: str, split: str | None) -> Iterator[Pair]:
             f"{location}: these are {rows.shape}; negatives are mined for pairs of query and document."
         )
     table = rows.dataset.select_columns(["query", "document"])
-    return (Pair(row["query"], row["document"]) for row in table)
+    return (Pair(row["query"], row["document"], rows.places[number]) for number, row in enumerate(table))
 
 
 def cross_encoder(location: str) -> Check:

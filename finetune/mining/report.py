@@ -48,7 +48,8 @@ class Picked:
 class Mined:
     """What was read, looked at, dropped and written.
 
-    `pairs` were read, over `queries` distinct queries; the `written` rows have all their negatives. `short` pairs
+    `pairs` were read, over `queries` distinct queries, and `bad` ones left out before; the `written` rows have
+    all their negatives. `short` pairs
     found fewer than asked for: `filled` random passages stand in, and where there are too few of those as well,
     or filling up is off, the pair is left out. `passages` is the corpus without the `skipped` ones (blank, or
     repeating an earlier one). `candidates` are the (pair, passage) looked at, `dropped` how many of them each
@@ -61,6 +62,7 @@ class Mined:
     pairs: int
     queries: int
     passages: int
+    bad: int
     skipped: int
     candidates: int
     dropped: Mapping[str, int]
@@ -80,6 +82,8 @@ class Mined:
         table.add_column("count", justify="right")
         table.add_column("share", justify="right")
         table.add_row("pairs", f"{self.pairs:,}", "")
+        if self.bad:
+            table.add_row("  left out before: bad rows", f"{self.bad:,}", "")
         table.add_row("queries", f"{self.queries:,}", "")
         table.add_row("passages", f"{self.passages:,}", "")
         table.add_row("  left out: blank or repeated", f"{self.skipped:,}", "", end_section=True)

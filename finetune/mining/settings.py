@@ -59,7 +59,8 @@ class Mining:
     The encoder judges by `limits` what any source offers. Without one BM25 does, for which a positive that shares
     no token with its query leaves no candidate; random passages alone are not judged. `check_limit` is the
     highest score that the cross-encoder may give a negative. With `fill` a row that finds too few is filled up
-    with random passages, held to the same limits and of no skipped rank; else it is left out.
+    with random passages, held to the same limits and of no skipped rank; else it is left out. `skip_bad_rows` leaves
+    out pairs with a blank text, or one that is not valid Unicode.
     """
 
     number: int = 3
@@ -69,6 +70,7 @@ class Mining:
     limits: Limits = Limits()
     check_limit: float = 0.5
     fill: bool = True
+    skip_bad_rows: bool = False
     seed: int = 0
     sample: int = 5
     analyzer: AnalyzerSettings = field(default_factory=AnalyzerSettings)

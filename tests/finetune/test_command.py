@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -236,6 +237,22 @@ def test_what_cannot_be_mined_is_said(flags: list[str], status: int, message: st
     done = run("naru", "mine", "pairs.jsonl", "--output", "bad.jsonl", *flags, cwd=mined, status=status)
     assert message in done.stderr
     assert not (mined / "bad.jsonl").exists()
+
+
+def test_pairs_without_a_text_are_named_or_left_out(mined: Path) -> None:
+    rows = [json.dumps(row, ensure_ascii=False) for row in lines(mined / "pairs.jsonl")]
+    rows.insert(2, '{"query": "빈 답", "document": " "}')
+    (mined / "holes.jsonl").write_text(
+        "\n".join([*rows, '{"query": null, "document": "답"}']), encoding="utf-8"
+    )
+    mine = ["naru", "mine", "holes.jsonl", "--output", "whole.jsonl", "--share", "none"]
+    done = run(*mine, cwd=mined, status=1)
+    assert "holes.jsonl:3: its document is blank" in done.stderr
+    assert "--skip-bad-rows" in done.stderr
+    said = json.loads(run(*mine, "--skip-bad-rows", "--json", cwd=mined).stdout)
+    assert (said["bad"], said["pairs"], said["written"]) == (2, 70, 70)
+    shown = run(*mine, "--skip-bad-rows", cwd=mined).stdout
+    assert re.search(r"left out before: bad rows +2\b", shown)
 
 
 def test_graded_pairs_have_no_negatives(small: Path, tmp_path: Path) -> None:
