@@ -23,12 +23,12 @@ from finetune.held import Lesson
 from finetune.journal import Journal
 from finetune.lessons import answered
 from finetune.losses import check_widths, prepared
-from finetune.material import gather, sampled
+from finetune.material import sampled
 from finetune.measures import Measures
 from finetune.model import check_models
 from finetune.recipe import Recipe, Training
 from finetune.stages import Leg, Ready, Run, legs, plan, ready
-from finetune.train import accumulation, opened
+from finetune.train import accumulation, gathered, opened
 
 STEPS, ROWS = 20, 200
 WARM = 3  # first steps that do not count: memory is touched, kernels are chosen
@@ -76,7 +76,7 @@ def predict(recipe: Recipe, root: Path, skip_bad_rows: bool = False) -> Predicti
     with TemporaryDirectory(prefix="naru-dry-run-") as name:
         output = Path(name)
         began = time.perf_counter()
-        material = gather(recipe, root, output / "rejects.jsonl", skip_bad_rows)
+        material = gathered(recipe, root, output, skip_bad_rows, main=True)
         material.show(material.table(recipe))
         model = opened(recipe, root, output)
         check_widths(recipe, model)

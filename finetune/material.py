@@ -68,7 +68,7 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
     """Read all data of a recipe and check it before any model is loaded.
 
     Without [[evaluation]] a share of each data set's queries is held out. Bad rows go to `rejects` with
-    `skip_bad_rows`; else they are a NaruError, with the table of findings.
+    `skip_bad_rows`; else they are a BadRowsError, with the findings.
     """
     rows = {source.name: read(source, root, recipe.seed) for source in recipe.data}
     fitting.check_fits(recipe, {name: of.shape for name, of in rows.items()})

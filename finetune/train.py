@@ -37,7 +37,7 @@ from finetune.journal import Journal
 from finetune.lessons import answered
 from finetune.log import read_log
 from finetune.losses import check_widths, prepared
-from finetune.material import Material, digests, gather, model_digests
+from finetune.material import BadRowsError, Material, digests, gather, model_digests
 from finetune.measures import Measures
 from finetune.model import append_pca, append_whitening, check_models, finish, open_model
 from finetune.origins import Origins
@@ -45,6 +45,7 @@ from finetune.precision import run_in_bf16
 from finetune.recipe import Model, Recipe
 from finetune.record import Record, claim, locked
 from finetune.stages import Leg, Plan, Run, ended, legs, plan, run_stage
+from naru import terminal
 
 SOME_TEXTS = 20_000  # of the training data: a few dozen for each dimension
 
@@ -94,7 +95,7 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
 def _train(
     recipe: Recipe, root: Path, output: Path, options: Options, processes: PartialState, clock: Clock
 ) -> Outcome:
-    material = gather(recipe, root, output / "rejects.jsonl", options.skip_bad_rows)
+    material = gathered(recipe, root, output, options.skip_bad_rows, processes.is_main_process)
     processes.wait_for_everyone()
 
     stages = legs(recipe, output)
@@ -189,6 +190,16 @@ def accumulation(recipe: Recipe) -> int | None:
     return min(
         (one.evaluation_accumulation for one in trainings if one.evaluation_accumulation), default=None
     )
+
+
+def gathered(recipe: Recipe, root: Path, output: Path, skip_bad_rows: bool, main: bool) -> Material:
+    """`gather`; where data are refused, `main` shows the table of all that checking found on standard error first."""
+    try:
+        return gather(recipe, root, output / "rejects.jsonl", skip_bad_rows)
+    except BadRowsError as error:
+        if main:
+            terminal.err.print(error.findings.table())
+        raise
 
 
 def changes_at_end(model: Model) -> bool:

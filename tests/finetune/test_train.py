@@ -343,15 +343,18 @@ def test_naru_mini_in_small(mini: Recipe, data: Path, tmp_path: Path) -> None:
 
 
 def test_bad_rows_stop_a_run_or_are_left_out(
-    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "data"
     shutil.copytree(small, root)
     with (root / "pairs.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"query": "빈 답", "document": " "}\n')
     recipe = replace(staged("training.steps=2"), stage=[])
-    with pytest.raises(NaruError, match="--skip-bad-rows"):
-        train(recipe, root, tmp_path / "out")
+    for refused in (lambda: predict(recipe, root), lambda: train(recipe, root, tmp_path / "out")):
+        with pytest.raises(NaruError, match="--skip-bad-rows"):
+            refused()
+        out, err = capsys.readouterr()
+        assert (out, "Checked before training" in err) == ("", True)
     assert not (tmp_path / "out" / "recipe.toml").exists()
     train(recipe, root, tmp_path / "out", Options(skip_bad_rows=True))
     assert "빈 답" in (tmp_path / "out" / "rejects.jsonl").read_text()
