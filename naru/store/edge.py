@@ -339,7 +339,7 @@ def _load(path: Path) -> edge.EdgeShard:
 def _plain_errors(path: Path, done: str, fix: str, kind: type[NaruError] = NaruError) -> Iterator[None]:
     try:
         yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, NaruError):
         raise
     except BaseException as error:  # Edge raises nothing more exact, and panics beside Exception
         raise kind(f"{path} cannot be {done}: {error}. {fix}") from error
