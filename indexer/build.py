@@ -23,6 +23,7 @@ from typing import IO, Any, TypeVar
 
 import numpy as np
 
+from indexer.remembered import Remembered
 from naru.bm25 import Counts, Statistics, StatisticsCounter, count, document_vector
 from naru.documents import Document, Passage
 from naru.encoder import Encoder
@@ -49,7 +50,7 @@ Analysed = list[tuple[Passage, Counts]]
 class Summary:
     """What a build did. `truncated` passages are longer than the encoder reads; BM25 still has them whole. `replaced`
     is how many passages the version before had (None: there was none); `void` says why its calibration does not hold
-    for this one."""
+    for this one. `reused` vectors were there from an earlier build."""
 
     provenance: Provenance
     analyse_seconds: float
@@ -57,6 +58,7 @@ class Summary:
     publish_seconds: float
     replaced: int | None = None
     void: str | None = None
+    reused: int = 0
 
     @property
     def seconds(self) -> float:
@@ -97,6 +99,7 @@ def index(
     with (
         tempfile.TemporaryFile(prefix="naru-spool-") as spool,
         store.build(plan.name, encoder.dimension) as build,
+        Remembered(store.cache(plan.name), encoder.fingerprint, encoder.dimension) as remembered,
     ):
         started = perf_counter()
         statistics = _analyse(documents, spool, plan, progress)
@@ -106,9 +109,9 @@ def index(
         analysed = perf_counter()
 
         spool.seek(0)
-        truncated = encoder.truncated
+        embedding = Embedding(encoder, remembered)
         sample, sketcher = Reservoir(_SAMPLE), Sketcher()
-        build.add(_points(spool, statistics, encoder, sample, sketcher, progress))
+        build.add(_points(spool, statistics, embedding, sample, sketcher, progress))
         embedded = perf_counter()
 
         provenance = Provenance(
@@ -116,7 +119,7 @@ def index(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             corpus=plan.corpus,
             passages=statistics.documents,
-            truncated=encoder.truncated - truncated,
+            truncated=embedding.truncated,
             encoder=plan.encoder,
             encoder_fingerprint=encoder.fingerprint,
             analyzer=plan.settings,
@@ -125,6 +128,7 @@ def index(
             sketch=sketcher.sketch(),
         )
         build.publish(Manifest(provenance.to_facts(), statistics))
+        remembered.keep_used()
         return Summary(
             provenance,
             analysed - started,
@@ -132,6 +136,7 @@ def index(
             perf_counter() - embedded,
             replaced=None if before is None else before.passages,
             void=None if before is None else _void(before.relevance, provenance),
+            reused=remembered.reused,
         )
 
 
@@ -219,20 +224,38 @@ def _analyse_in_worker(chunk: list[Document]) -> Analysed:
 def _points(
     spool: IO[bytes],
     statistics: Statistics,
-    encoder: Encoder,
+    embedding: Embedding,
     sample: Reservoir,
     sketcher: Sketcher,
     progress: Progress,
 ) -> Iterator[Point]:
     done = 0
     for block in _batched(_spooled(spool), _BLOCK):
-        dense = encoder.passages([normalize(passage.full_text).text for passage, _ in block])
+        dense = embedding.vectors([normalize(passage.full_text).text for passage, _ in block])
         for (passage, counts), vector in zip(block, dense, strict=True):
             sample.offer(vector)
             sketcher.add(passage.title, passage.text)
             yield Point(passage, vector, document_vector(counts, statistics))
         done += len(block)
         progress("embed", done)
+
+
+class Embedding:
+    """Texts to vectors, remembered ones as they were; `truncated` counts those that are longer than the encoder reads."""
+
+    def __init__(self, encoder: Encoder, remembered: Remembered) -> None:
+        self._encoder, self._remembered = encoder, remembered
+        self._before = encoder.truncated
+        self._cut = 0
+
+    def vectors(self, texts: list[str]) -> Vector:
+        found, known = self._remembered.vectors(texts, self._encoder.passages)
+        self._cut += self._encoder.cut(known)
+        return found
+
+    @property
+    def truncated(self) -> int:
+        return self._encoder.truncated - self._before + self._cut
 
 
 def _spooled(spool: IO[bytes]) -> Iterator[tuple[Passage, Counts]]:

@@ -94,6 +94,10 @@ class Encoder:
         """As `queries`, with the passage prefix. Texts beyond `info.max_length` tokens are cut and counted."""
         return self._encode(self.info.passage_prefix, texts)
 
+    def cut(self, passages: Sequence[str]) -> int:
+        """How many of these are longer than the encoder reads."""
+        return sum(1 for one in self._tokenize(self.info.passage_prefix, passages, 0) if one.overflowing)
+
     def reads_whole(self, query: str) -> bool:
         """Whether the encoder reads a query to its end."""
         return not self._tokenize(self.info.query_prefix, [query], 0)[0].overflowing

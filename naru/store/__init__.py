@@ -144,6 +144,9 @@ class Store(Protocol):
 
     def delete(self, name: str) -> None: ...
 
+    def cache(self, name: str) -> Path | None:
+        """A folder of the collection's for what makes the next build of it cheaper, gone with it; None: there is none."""
+
     def close(self) -> None: ...
 
 

@@ -2,6 +2,7 @@
 
     STORE/naru-store.json               the format of the folder
     STORE/NAME/...                      as versions.py lays it out
+    STORE/.cache/NAME/                  what makes the next build cheaper; may be removed
     STORE/NAME/<version>/manifest.json  dimension, count and the manifest's facts
     STORE/NAME/<version>/statistics.npz
     STORE/NAME/<version>/shard/         Qdrant Edge
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +94,10 @@ class EdgeStore:
         if versions.current() is None:
             raise self._unknown(name)
         versions.withdraw()
+        shutil.rmtree(self.cache(name), ignore_errors=True)
+
+    def cache(self, name: str) -> Path:
+        return self._folder / ".cache" / check_name(name)
 
     def close(self) -> None:
         """Nothing to do: what is open belongs to its collection or build."""

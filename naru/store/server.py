@@ -9,8 +9,11 @@ next publish, for the processes that have it open.
 from __future__ import annotations
 
 import base64
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from qdrant_client import models
@@ -95,6 +98,18 @@ class ServerStore:
             )
         )
         sweep(self._connection, name, keep=())
+        if (cache := self.cache(name)) is not None:
+            shutil.rmtree(cache, ignore_errors=True)
+
+    def cache(self, name: str) -> Path | None:
+        """Below $XDG_CACHE_HOME, else ~/.cache: what is embedded here is not embedded here again."""
+        if self.location == ":memory:":
+            return None
+        try:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        except RuntimeError:  # no home
+            return None
+        return base / "naru" / sha256(self.location.encode()).hexdigest()[:16] / check_name(name)
 
     def close(self) -> None:
         self._connection.close()
