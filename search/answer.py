@@ -16,7 +16,8 @@ class Note:
     """Something to know of an answer: `keyboard` (the query was read as Hangul keystrokes: `typed`, `read`), `cut`
     (the encoder read its first `tokens` only), `void` (the collection's calibration does not hold: `reason`),
     `promise` (what the `cutoff` promises does not hold for this answer: under a filter, or where the limit hides
-    hits), `filtered` (no passage fits the filter) or `uncut` (the `cutoff` of this name is not to be had, so nothing
+    hits), `filtered` (no passage fits the filter), `rivals` (so many `passages` answer about equally well that each by
+    itself lies below the cut-off) or `uncut` (the `cutoff` of this name is not to be had, so nothing
     was cut off: `reason`). The message says it in English; a page may say it otherwise."""
 
     kind: str

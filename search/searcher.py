@@ -146,6 +146,12 @@ class Searcher:
         shown = tuple(hit for hit, said in zip(hits, logits, strict=False) if said >= least)
         if cut is not None and len(logits) > limit and logits[limit] >= least:
             cut = cut.short_of(limit)
+        if found and not shown and (equals := _rivals(fit, found, least)) > 1:
+            message = (
+                f"{equals} passages answer about equally well, so none of them is likely enough to be the one: ask with "
+                "a lower cut-off, or look at the near misses."
+            )
+            notes.append(Note("rivals", message, {"passages": equals}))
         if filter is not None and not found and not self.collection.count(filter):
             message = (
                 "No passage fits the filter: see that its fields are there, and of the type it compares with."
@@ -265,6 +271,11 @@ class Searcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _rivals(fit: Fit, found: Sequence[Scored], least: float) -> int:
+    """How many of the first hits would reach the logit `least` if there were no others."""
+    return sum(fit.logits([one.logit])[0] >= least for one in found[:RIVALS])
 
 
 def _terms(tokens: Sequence[Token]) -> Terms:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from indexer.build import Plan, index
 from naru.bm25 import query_vector
+from naru.documents import Document
 from naru.encoder import Encoder
 from naru.errors import NaruError
 from naru.filters import Equals
 from naru.relevance import probability
+from naru.store import open_store
 from naru.text import Analyzer, AnalyzerSettings
 from search.searcher import MAX_QUERY, Searcher
 
@@ -68,6 +71,28 @@ def test_a_cutoff_shows_only_what_lies_above_it(searcher: Searcher) -> None:
     cutoff = (everything[0].probability + everything[1].probability) / 2
     shown = searcher.search("카드를 잃어버렸어요", limit=8, cutoff=cutoff).hits
     assert [hit.passage.id for hit in shown] == [everything[0].passage.id]
+
+
+def test_passages_that_answer_alike_are_told_where_none_reaches_the_cutoff(
+    bundle: Path, tmp_path: Path
+) -> None:
+    alike = [
+        Document(f"lost-{number}", "카드를 잃어버렸다면 전화해 주세요.", "카드 분실 신고")
+        for number in range(4)
+    ]
+    others = [
+        Document(f"other-{number}", f"{number}번 버스는 역 앞에 섭니다.", "버스") for number in range(30)
+    ]
+    store = open_store(str(tmp_path))
+    index([*alike, *others], store, Encoder(bundle), Plan("all", "x", str(bundle)), lambda *_: None)
+    with Searcher.open(store, "all") as opened:
+        answer = opened.search("카드 분실 신고", cutoff=0.5)
+        assert answer.hits == ()
+        assert {hit.passage.id for hit in answer.near_misses[:4]} == {one.id for one in alike}
+        assert [(note.kind, note.values) for note in answer.notes] == [("rivals", {"passages": 4})]
+        lower = opened.search("카드 분실 신고", cutoff=0.1)
+        assert (len(lower.hits), lower.notes) == (4, ())
+        assert not opened.search("버스 잃어버린 카드 없음", cutoff=0.999).notes
 
 
 def test_a_filter_leaves_only_what_it_allows(searcher: Searcher) -> None:
