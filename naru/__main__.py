@@ -5,8 +5,10 @@ Exit status: 0 done, 1 failed, 2 wrong use.
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -747,10 +749,20 @@ def _show(answer: Answer, snippet_of: Callable[[Hit], Marked], said: Phrases = E
 
 
 _INTERRUPTED = "interrupted; nothing half-done was published"
+TERMINATED = 128 + signal.SIGTERM
+
+
+def _terminated(*_: object) -> None:
+    """As on Ctrl-C, what is half-done is cleaned up on the way out."""
+    raise SystemExit(TERMINATED)
 
 
 def main() -> None:
     """Run the command line; what a user can mend is one line on standard error and status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know all of Unicode
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
     except NaruError as error:
@@ -763,7 +775,7 @@ def main() -> None:
         terminal.error(_INTERRUPTED)
         sys.exit(130)
     except SystemExit as ended:
-        if ended.code == 130:  # what typer makes of Ctrl-C
+        if ended.code in (130, TERMINATED):  # 130 is what typer makes of Ctrl-C
             terminal.error(_INTERRUPTED)
         raise
 

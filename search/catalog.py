@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 
 from search.failures import Refusal
@@ -40,6 +41,7 @@ class Catalog:
             if len(searchers) != 1:
                 raise Refusal(422, "invalid_request", f"collection: name one of those served: {there}.")
             return next(iter(searchers.values()))
+        name = unicodedata.normalize("NFC", name)
         if name not in searchers:
             raise Refusal(404, "not_found", f"No collection {name!r} is served here; there: {there}.")
         return searchers[name]

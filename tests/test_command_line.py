@@ -6,10 +6,12 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -400,3 +402,27 @@ def test_version_and_help(naru: Shell) -> None:
     ):
         assert command in naru("--help").stdout
         assert "--help" in naru(command, "--help").stdout
+
+
+@pytest.mark.parametrize("ended", [signal.SIGTERM, signal.SIGINT])
+def test_what_ends_a_build_leaves_no_half_of_it(tmp_path: Path, ended: signal.Signals) -> None:
+    write(tmp_path / "many.jsonl", [{"id": n, "text": f"{n}번 안내입니다. " * 20} for n in range(3000)])
+    command = [sys.executable, "-m", "naru", "index", "many.jsonl", "--collection", "많다", "--store", "data"]
+    building = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "data" / "많다"
+    until = time.monotonic() + 60
+    while not list(folder.glob(".build-*/shard/*")) and time.monotonic() < until:
+        time.sleep(0.05)
+    building.send_signal(ended)
+    said = building.communicate(timeout=60)[1]
+    assert building.returncode == 128 + ended
+    assert "interrupted; nothing half-done was published" in said
+    assert not folder.exists()
+
+
+def test_a_terminal_that_knows_no_hangul_is_answered(naru: Shell, tiny_bundle: Path) -> None:
+    corpus = write(naru.folder / "corpus.jsonl", RECORDS)
+    decomposed = unicodedata.normalize("NFD", "모음")
+    naru("index", corpus, "--collection", decomposed, "--encoder", str(tiny_bundle))
+    found = naru("search", "카드", "--collection", "모음", PYTHONIOENCODING="ascii").stdout
+    assert "??" in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,8 @@ class Entry:
 
 
 def check_name(name: str) -> str:
-    """A collection's name as it is. NaruError where it could not name a folder or a server's collection."""
+    """A collection's name in NFC, as it is kept. NaruError where it could not name a folder or a server's collection."""
+    name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST_NAME or name == "naru-store.json":
         raise NaruError(
             f"{name!r} cannot name a collection; expected 1 to 100 letters, digits, '_', '-' or '.' (66 where all are "
