@@ -1,7 +1,7 @@
 """Readers of weak pairs: rules that make training rows of texts that were not written as such (naru-mini's data).
 
 Each is named in `READERS`, takes a Parquet file, or the folder for one that joins several, and a random generator, and
-yields rows of one training shape. `typed_NAME` is the same with a third of the queries as people mistype them.
+yields rows of one training shape. `typed_NAME` is the same with two fifths of the queries as people mistype them.
 `passages` is for anybody's documents: it reads what `naru index` reads, in the formats of training data.
 """
 
