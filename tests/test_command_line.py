@@ -408,13 +408,23 @@ def test_version_and_help(naru: Shell) -> None:
 def test_what_ends_a_build_leaves_no_half_of_it(tmp_path: Path, ended: signal.Signals) -> None:
     write(tmp_path / "many.jsonl", [{"id": n, "text": f"{n}번 안내입니다. " * 20} for n in range(3000)])
     command = [sys.executable, "-m", "naru", "index", "many.jsonl", "--collection", "많다", "--store", "data"]
-    building = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    building = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs, and their children, ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     folder = tmp_path / "data" / "많다"
     until = time.monotonic() + 60
     while not list(folder.glob(".build-*/shard/*")) and time.monotonic() < until:
         time.sleep(0.05)
     building.send_signal(ended)
-    said = building.communicate(timeout=60)[1]
+    try:
+        said = building.communicate(timeout=60)[1]
+    finally:
+        building.kill()
     assert building.returncode == 128 + ended
     assert "interrupted; nothing half-done was published" in said
     assert not folder.exists()
