@@ -47,10 +47,10 @@ class StoreSettings(_Section):
     """Where collections live: a folder, or the URL of a Qdrant server. Then its key, the timeout of a request and
     how long to wait for a server that is still starting, in seconds."""
 
-    location: str = "naru-data"
+    location: str = Field(default="naru-data", min_length=1)
     api_key: str | None = None
-    timeout: float = Field(default=30.0, gt=0)
-    wait: float = Field(default=0.0, ge=0)
+    timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    wait: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 class EncoderSettings(_Section):

@@ -268,6 +268,9 @@ def test_wrong_settings_are_named(indexed: Shell) -> None:
     said = indexed("serve", status=1, NARU__SERVICE__PORT="many", NARU__SERVICE__POTR="1")
     assert "service.port = 'many'" in said.stderr
     assert "service.potr" in said.stderr
+    for name, said in (("LOCATION", ""), ("TIMEOUT", "inf"), ("TIMEOUT", "nan"), ("WAIT", "inf")):
+        wrong = indexed("search", "카드", status=1, **{f"NARU__STORE__{name}": said}).stderr
+        assert f"store.{name.lower()} = {said!r}" in wrong
 
 
 def test_origins_of_browsers_are_a_list_of_sites(indexed: Shell) -> None:
