@@ -41,6 +41,7 @@ _CHUNK = 128
 _BLOCK = 1024
 _SAMPLE = 1000
 _WORTH_WORKERS = 1_000_000
+_WORTH_ASKING = 50  # passages; a smaller collection is made again in seconds
 
 T = TypeVar("T")
 Analysed = list[tuple[Passage, Counts]]
@@ -75,7 +76,7 @@ class Summary:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to build: the collection's name, where its documents come from, and what reads them. `replace`: also where
-    that leaves fewer than half of the passages there are."""
+    that leaves fewer than half of the passages there are, of fifty or more."""
 
     name: str
     corpus: str
@@ -94,7 +95,7 @@ def index(
     documents: Iterable[Document], store: Store, encoder: Encoder, plan: Plan, progress: Progress
 ) -> Summary:
     """Build and publish a collection, in the place of the version before. NaruError when there is nothing to index, a
-    text cannot be read, or fewer than half of the passages would be left and the plan does not say `replace`."""
+    text cannot be read, or fewer than half of fifty passages or more would be left and the plan does not say `replace`."""
     before = _before(store, plan.name)
     with (
         tempfile.TemporaryFile(prefix="naru-spool-") as spool,
@@ -148,7 +149,9 @@ def _before(store: Store, name: str) -> Description | None:
 
 
 def _check_left(documents: int, before: Description | None, store: Store, plan: Plan) -> None:
-    if before is not None and 2 * documents < before.passages and not plan.replace:
+    if before is None or plan.replace or before.passages < _WORTH_ASKING:
+        return
+    if 2 * documents < before.passages:
         raise NaruError(
             f"The collection {plan.name!r} in {store.location} has {before.passages:,} passages, and {plan.corpus} has "
             f"{documents:,}: indexing puts a corpus in the place of the whole collection, it adds nothing to it. "

@@ -121,7 +121,10 @@ def index(
         "rejects.jsonl"
     ),
     replace: Annotated[
-        bool, typer.Option("--replace", help="Also where fewer than half of its passages would be left.")
+        bool,
+        typer.Option(
+            "--replace", help="Also where fewer than half of its passages (of fifty or more) would be left."
+        ),
     ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Analysing processes; 0 takes one a core.")] = 0,
     as_json: JsonOption = False,

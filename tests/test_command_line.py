@@ -109,14 +109,14 @@ def test_a_faq_is_indexed_by_the_names_of_its_columns(naru: Shell, tiny_bundle: 
 
 
 def test_indexing_again_says_what_is_replaced_and_keeps_most_of_it(naru: Shell, tiny_bundle: Path) -> None:
-    more = write(naru.folder / "corpus.jsonl", RECORDS)
-    less = write(naru.folder / "added.jsonl", RECORDS[:1])
+    many = [{"id": number, "text": f"{number}번 안내"} for number in range(50)]
+    more, less = write(naru.folder / "corpus.jsonl", many), write(naru.folder / "added.jsonl", RECORDS)
     plain = ["--collection", "help", "--encoder", str(tiny_bundle)]
     assert "in the place of" not in naru("index", more, *plain).stdout
-    assert "Indexed 3 passages into 'help', in the place of 3, in" in naru("index", more, *plain).stdout
+    assert "Indexed 50 passages into 'help', in the place of 50, in" in naru("index", more, *plain).stdout
     refused = naru("index", less, *plain, status=1).stderr
-    assert "'help' in naru-data has 3 passages, and added.jsonl has 1" in refused
-    assert naru.json("index", less, *plain, "--replace")["replaced"] == 3
+    assert "'help' in naru-data has 50 passages, and added.jsonl has 3" in refused
+    assert naru.json("index", less, *plain, "--replace")["replaced"] == 50
 
 
 def test_several_corpora_make_one_collection(naru: Shell, tiny_bundle: Path) -> None:

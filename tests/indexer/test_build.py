@@ -223,6 +223,9 @@ def test_a_build_says_what_it_takes_the_place_of(tmp_path: Path, encoder: Encode
     with Searcher.open(store, "help") as searcher:
         assert searcher.collection.count() == 50
     assert index(DOCUMENTS[:24], store, encoder, plan(tiny_bundle, replace=True), silent).replaced == 50
+    assert (
+        index(DOCUMENTS[:2], store, encoder, plan(tiny_bundle), silent).replaced == 24
+    )  # a few are no great loss
 
 
 def test_a_build_says_that_the_calibration_is_void(
