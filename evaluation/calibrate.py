@@ -119,8 +119,7 @@ class Calibration:
         for name in ("by", "hits", "ECE", "Brier", "log loss"):
             trust.add_column(name, no_wrap=True)
         for by, hits, found in self.rows():
-            said = (f"{one.value:.3f} [{one.low:.2f}, {one.high:.2f}]" for one in found.values())
-            trust.add_row(by, hits, *said)
+            trust.add_row(by, hits, *map(_brief, found.values()))
         cuts = _table("Cut-offs, as probabilities", "")
         cuts.add_column("")
         for mode in self.modes:
@@ -145,11 +144,20 @@ class Calibration:
             lacking := [mode for mode, one in self.modes.items() if one.fit.answering is None]
         ):
             without = basis.queries - basis.answerable
-            found.append(
-                f"No search in {', '.join(lacking)} mode will say that there is no answer: {without} judged queries have "
-                f"none, {answering.LEAST} are needed. Judge {answering.LEAST - without} more (rows of score 0 only)."
+            fix = (
+                f"{without} judged queries have none, {answering.LEAST} are needed. Judge {answering.LEAST - without} more "
+                "(rows of score 0 only)."
+                if without < answering.LEAST
+                else f"fewer than {answering.LEAST} judged queries of a kind have any candidates in it."
             )
+            found.append(f"No search in {', '.join(lacking)} mode will say that there is no answer: {fix}")
         return found
+
+
+def _brief(one: Estimate) -> str:
+    """Narrow enough for three in a row of a terminal; without an interval where there is none."""
+    between = "" if one.low is None or one.high is None else f" [{one.low:.2f}, {one.high:.2f}]"
+    return f"{one.value:.3f}{between}"
 
 
 def _table(title: str, caption: str) -> Table:

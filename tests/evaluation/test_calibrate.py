@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -17,7 +19,7 @@ from evaluation.fit import Page, fit, fit_map, folds, likeliest, logits
 from evaluation.learning import curve
 from evaluation.reliability import ece, log_loss
 from naru.maps import Beta, Knots
-from naru.relevance import Background, Fit, Relevance, Scores
+from naru.relevance import Background, Basis, Fit, Relevance, Scores
 
 PRIOR = Scores(-3.0, 2.0, 20.0)
 PRIORS = {
@@ -214,6 +216,32 @@ def test_what_was_fitted_is_told_beside_raw_scores() -> None:
     strict, lax = (one.logit for one in cutoffs if one.name.startswith("precise"))
     assert lax is not None
     assert strict is None or lax < strict
+
+
+def test_what_few_queries_cannot_give_is_told_without_nonsense() -> None:
+    candidates = drawn(100)
+    one_cluster = replace(candidates, groups=("all",) * len(candidates.queries))
+    crossed = cross_fit(candidates, PRIORS)
+    alone = {
+        mode: replace(one, candidates=replace(one.candidates, groups=one_cluster.groups))
+        for mode, one in crossed.items()
+    }
+    for without, said in (
+        (10, "10 judged queries have none, 30 are needed. Judge 20 more"),
+        (40, "fewer than 30 judged"),
+    ):
+        basis = Basis("c", "now", 1, "e", "a", 100, "dev", "0", 100 + without, 100, "today")
+        found = Calibration(Relevance({mode: one.fit for mode, one in alone.items()}, basis), alone)
+        assert said in found.reasons()[-1]
+        console = Console(width=100, record=True, file=io.StringIO())
+        console.print(*found.tables())  # no bootstrap over one cluster: values without intervals
+        assert (
+            "["
+            not in console.export_text()
+            .partition("Cut-offs")[0]
+            .partition("log loss")[2]
+            .partition("Cross")[0]
+        )
 
 
 def test_more_judged_queries_teach_more() -> None:
