@@ -53,33 +53,21 @@ class JsonLines:
         return Bad(self._file, self._lines.number, reason, line)
 
 
-class JsonArray:
+class JsonArray(JsonLines):
     """The objects of one array, each by the line it begins on; the file is read whole."""
-
-    def __init__(self, path: Path, encoding: str) -> None:
-        self._lines = Lines(path, encoding)
-        self._path = path
-
-    @property
-    def size(self) -> int:
-        return self._lines.size
-
-    @property
-    def position(self) -> int:
-        return self._lines.position
 
     def __iter__(self) -> Iterator[Row | Bad]:
         read = []
         for line in self._lines:
             if self._lines.undecodable is not None:
-                raise NaruError(f"{self._path}:{self._lines.number}: {self._lines.undecodable}")
+                raise NaruError(f"{self._file}:{self._lines.number}: {self._lines.undecodable}")
             read.append(line)
-        for number, value in array("".join(read), self._path):
+        for number, value in array("".join(read), self._lines.path):
             if isinstance(value, dict):
-                yield Row(str(self._path), number, value, value)
+                yield Row(self._file, number, value, value)
             else:
                 reason = f"got {str(value)[:_SHOWN]!r}, expected an object with named fields."
-                yield Bad(str(self._path), number, reason, value)
+                yield Bad(self._file, number, reason, value)
 
 
 def _not_json(constant: str) -> float:
