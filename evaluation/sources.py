@@ -154,6 +154,16 @@ class Service:
         self.close()
 
 
+def is_service(url: str) -> bool:
+    """Does a naru service answer at this URL? A Qdrant server, or nothing that answers within two seconds, is none."""
+    try:
+        reply = httpx.get(f"{url.rstrip('/')}/v1/collections", timeout=2.0)
+        said = reply.json() if reply.is_success else None
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return False
+    return isinstance(said, dict) and "collections" in said
+
+
 def _seconds(retry_after: str | None) -> float:
     """How long to wait before asking again, at most ten seconds; a second where the header is a date or nothing."""
     try:

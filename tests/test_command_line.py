@@ -344,13 +344,16 @@ def test_a_service_is_asked_as_a_store_is(indexed: Shell, tiny_bundle: Path) -> 
     before = indexed(*asked).stdout
     with serving_at(indexed) as (_, url):
         after = indexed(*asked, "--service", url).stdout
+        by_store = indexed(*asked, "--store", url).stdout
         said = indexed.json(*asked, "--service", url)
         assert "between 0 and 1" in indexed(*asked, "--service", url, "--cutoff", "1.5", status=1).stderr
-    assert after == before
+        refused = indexed("index", "corpus.jsonl", "--collection", "more", "--store", url, status=1)
+        assert "running naru service" in refused.stderr
+    assert after == by_store == before
     assert "카드 분실 신고" in after
     assert (said["collection"], [hit["id"] for hit in said["hits"]]) == ("help", ["card-1"])
     assert "cannot be reached" in indexed(*asked, "--service", url, status=1).stderr
-    assert "leave out --store" in indexed(*asked, "--service", url, "--store", "x", status=2).stderr
+    assert "--service or --store" in indexed(*asked, "--service", url, "--store", "x", status=2).stderr
 
 
 def test_a_store_that_a_service_holds_is_listed(indexed: Shell, serving: subprocess.Popen[str]) -> None:

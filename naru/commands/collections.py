@@ -1,0 +1,49 @@
+"""naru collections and naru delete."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from naru import settings, terminal
+from naru.commands.opening import none_in, opened_store
+from naru.commands.options import JsonOption, StoreOption
+from naru.errors import NaruError
+
+
+def collections(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List the collections of a store."""
+    from naru.listing import listed
+
+    with opened_store(settings.load(), store) as opened:
+        found = list(listed(opened))
+        location = opened.location
+    if as_json:
+        typer.echo(json.dumps({"collections": [asdict(one) for one in found]}, ensure_ascii=False))
+        return
+    if not found:
+        terminal.note(none_in(location))
+        return
+    terminal.collections(found)
+    for one in found:
+        if one.void or one.trouble:
+            terminal.note(f"{one.name}: {one.trouble or one.void}")
+
+
+def delete(
+    name: Annotated[str, typer.Argument(help="The collection to withdraw.")],
+    store: StoreOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Withdraw a collection, its calibration too; a service stops answering from it within seconds."""
+    with opened_store(settings.load(), store) as opened:
+        if opened.published(name) is not None and not yes:
+            if not sys.stdin.isatty():
+                raise NaruError(f"Nobody is here to ask: delete {name!r} with --yes.")
+            typer.confirm(f"Delete {name!r} from {opened.location}? It cannot be undone.", abort=True)
+        opened.delete(name)
+        terminal.out.print(f"Deleted {name!r} from {opened.location}.", soft_wrap=True, markup=False)

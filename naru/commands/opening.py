@@ -1,0 +1,110 @@
+"""Stores, collections and encoders as the command line names them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from naru import settings
+from naru.errors import NaruError
+
+if TYPE_CHECKING:
+    from evaluation.sources import Encodes
+    from naru.store import Store
+    from search import Searcher
+
+
+def any_encoder(name: str) -> Encodes:
+    """An encoder bundle where there is one, else a model as training opens it: by preset, folder or name."""
+    from naru.bundle import DESCRIPTION
+    from naru.encoder import DEFAULT_ENCODER, open_encoder
+
+    threads = settings.load().encoder.threads
+    if name == DEFAULT_ENCODER or (Path(name) / DESCRIPTION).is_file():
+        return open_encoder(name, threads=threads)
+    try:
+        from finetune.encoding import encoder_of
+    except ImportError as error:
+        raise NaruError(
+            f"{name} is no encoder bundle; a sentence-transformers model needs: "
+            'pip install ".[finetune]" in the folder of naru, or make setup.'
+        ) from error
+    return encoder_of(name, threads)
+
+
+@contextmanager
+def opened_store(given: settings.Settings, location: str | None) -> Iterator[Store]:
+    """NaruError where the location is that of a running naru service: what it serves has a location of its own."""
+    from naru.store import open_store
+
+    if (service := service_at(location)) is not None:
+        raise NaruError(
+            f"{service} is a running naru service, which can be searched and evaluated; this needs the store that it "
+            "serves: a folder, or the URL of a Qdrant server."
+        )
+    chosen = given.store
+    store = open_store(
+        location or chosen.location, api_key=chosen.api_key, timeout=chosen.timeout, wait=chosen.wait
+    )
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def opened_searcher(
+    location: str | None, collection: str | None, encoder: str | None, relevance: Path | None = None
+) -> Iterator[Searcher]:
+    from search import Searcher
+
+    given = settings.load()
+    with (
+        opened_store(given, location) as store,
+        Searcher.open(
+            store,
+            collection or only(store),
+            encoder,
+            relevance=relevance,
+            threads=given.encoder.threads,
+        ) as searcher,
+    ):
+        yield searcher
+
+
+def service_asked(service: str | None, store: str | None) -> str | None:
+    """The service to ask: that of --service, or the one that answers at --store. BadParameter for both options."""
+    if service is not None and store is not None:
+        raise typer.BadParameter("a service has its own store: give --service or --store.")
+    return service if service is not None else service_at(store)
+
+
+def service_at(location: str | None) -> str | None:
+    """The location of a store, if a naru service answers there; None stands for that of the settings."""
+    where = location or settings.load().store.location
+    if not where.startswith(("http://", "https://")):
+        return None
+    from evaluation.sources import is_service
+
+    return where if is_service(where) else None
+
+
+def only(store: Store) -> str:
+    names = store.names()
+    if not names:
+        raise NaruError(none_in(store.location))
+    if len(names) > 1:
+        raise NaruError(
+            f"{store.location} has several collections: say --collection with one of {', '.join(names)}."
+        )
+    return names[0]
+
+
+def none_in(location: str) -> str:
+    store = shlex.quote(location)
+    return f"There is no collection in {location}. Build one: naru index CORPUS --store {store} --collection NAME"

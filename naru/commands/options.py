@@ -1,0 +1,38 @@
+"""What several commands are told in the same words."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Mode(StrEnum):
+    hybrid = "hybrid"
+    semantic = "semantic"
+    lexical = "lexical"
+
+
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="A folder, or the URL of a Qdrant server. [default: naru-data]")
+]
+AskedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        help="A folder, the URL of a Qdrant server, or that of a running naru service. [default: naru-data]",
+    ),
+]
+CollectionOption = Annotated[
+    str | None, typer.Option("--collection", help="Which collection; needless where the store has only one.")
+]
+EncoderOption = Annotated[
+    str | None, typer.Option("--encoder", help="An encoder bundle. [default: the bundled naru-mini]")
+]
+RelevanceOption = Annotated[
+    Path | None,
+    typer.Option("--relevance", help="A calibration file, in place of the one kept with the collection."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
