@@ -16,7 +16,8 @@ from finetune.agreement import models_of, rows_of
 from finetune.card import sha256
 from finetune.check import Findings, check
 from finetune.data import CLASSED, OF_A_CLASS, Rows, held_out, read
-from finetune.held import Held, Lesson, held_from, lesson_from, open_held
+from finetune.held import Held, Lesson, held_from, lesson_from
+from finetune.held_files import open_held
 from finetune.model import located
 from finetune.recipe import Recipe, Source
 from finetune.samplers import lengths

@@ -1,14 +1,11 @@
 """Collections in a folder, searched in this process by Qdrant Edge.
 
-    STORE/naru-store.json               the format of the folder
-    STORE/NAME/...                      as versions.py lays it out
-    STORE/.cache/NAME/                  what makes the next build cheaper; may be removed
-    STORE/NAME/<version>/manifest.json  dimension, count and the manifest's facts
-    STORE/NAME/<version>/statistics.npz
-    STORE/NAME/<version>/shard/         Qdrant Edge
-
-Edge's index building holds the interpreter's lock, so it runs in a process of its own (optimise.py), on a
-version that nobody searches yet. A build writes no log: it is thrown away when its process dies.
+STORE/naru-store.json               the format of the folder
+STORE/NAME/...                      as versions.py lays it out
+STORE/.cache/NAME/                  what makes the next build cheaper; may be removed
+STORE/NAME/<version>/manifest.json  dimension, count and the manifest's facts
+STORE/NAME/<version>/statistics.npz
+STORE/NAME/<version>/shard/         Qdrant Edge
 """
 
 from __future__ import annotations
@@ -16,32 +13,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 import qdrant_edge as edge
 
-from naru.bm25 import Statistics
 from naru.documents import Passage
 from naru.errors import NaruError, UnavailableError
 from naru.filters import Filter
-from naru.store import Description, Manifest, Point, Published, Request, Scored, ranking
+from naru.store import Description, Published, Request, Scored, ranking
 from naru.store import payload as payloads
-from naru.store.edge_words import PASSAGE, filter_of, found_of, point_of, query_of
-from naru.store.points import MOST_INDEXES, batches, check_count, check_name, range_fields
+from naru.store.edge_build import EdgeBuild
+from naru.store.edge_files import AGAIN, FORMAT, load_shard, plain_errors, read_header, read_manifest
+from naru.store.edge_words import PASSAGE, filter_of, found_of, query_of
+from naru.store.points import check_name
 from naru.store.versions import Lease, Versions
 
-FORMAT = 1
-_WRITE_FIX = "See that the disk has room; the version before stays published."
-_AGAIN = "Build it again with `naru index`."
 _PAGE = 512
-_INDEXES = {"numbers": edge.PayloadSchemaType.Float, "moments": edge.PayloadSchemaType.Datetime}
 
 
 class EdgeStore:
@@ -77,7 +66,7 @@ class EdgeStore:
         versions = Versions(self._folder / check_name(name))
         while (version := versions.current()) is not None:
             try:
-                facts, _, count = _header(versions.folder / version)
+                facts, _, count = read_header(versions.folder / version)
             except NaruError:
                 if version != versions.current():
                     continue  # replaced while we looked
@@ -152,12 +141,12 @@ class EdgeCollection:
         self.location = str(versions.folder.parent)
         self._versions = versions
         self._lease = lease
-        self.manifest, self.dimension, count = _manifest(lease.folder)
-        self._shard = _load(lease.folder / "shard")
+        self.manifest, self.dimension, count = read_manifest(lease.folder)
+        self._shard = load_shard(lease.folder / "shard")
         if (stored := self._shard.info().points_count) != count:
             self._shard.close()
             raise NaruError(
-                f"{lease.folder} is damaged: it holds {stored:,} passages, its manifest names {count:,}. {_AGAIN}"
+                f"{lease.folder} is damaged: it holds {stored:,} passages, its manifest names {count:,}. {AGAIN}"
             )
 
     def search(self, request: Request) -> list[Scored]:
@@ -192,7 +181,7 @@ class EdgeCollection:
             return self._shard.count(edge.CountRequest(exact=True, filter=filter_of(filter)))
 
     def _readable(self) -> AbstractContextManager[None]:
-        return _plain_errors(self._lease.folder / "shard", "read", _AGAIN, UnavailableError)
+        return plain_errors(self._lease.folder / "shard", "read", AGAIN, UnavailableError)
 
     def relevance(self) -> str | None:
         return self._versions.relevance()
@@ -208,144 +197,3 @@ class EdgeCollection:
         self._lease.release()
         if self._versions.current() != self._lease.folder.name:
             self._versions.sweep()
-
-
-class EdgeBuild:
-    """A version being made in a hidden folder, by the one process that holds it."""
-
-    def __init__(self, versions: Versions, dimension: int) -> None:
-        self._versions = versions
-        self._dimension = dimension
-        self._added = 0
-        self._indexed: set[str] = set()
-        self._lease = versions.start()
-        self._path = self._lease.folder / "shard"
-        try:
-            self._path.mkdir()
-            with _plain_errors(self._path, "written", _WRITE_FIX):
-                self._shard = edge.EdgeShard.create(
-                    str(self._path),
-                    edge.EdgeConfig(
-                        vectors={
-                            "dense": edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)
-                        },
-                        sparse_vectors={"bm25": edge.EdgeSparseVectorParams()},
-                        wal_enabled=False,
-                    ),
-                )
-            self._index(payloads.TERMS, edge.PayloadSchemaType.Keyword)
-        except BaseException:
-            self._lease.release()
-            versions.sweep()
-            raise
-
-    def add(self, points: Iterable[Point]) -> None:
-        self._open()
-        for batch in batches(points, self._dimension, count=512, size=1 << 26):
-            for kind, schema in _INDEXES.items():
-                for key in range_fields(batch, kind):
-                    self._index(key, schema)
-            upsert = edge.UpdateOperation.upsert_points([point_of(entry) for entry in batch])
-            with _plain_errors(self._path, "written", _WRITE_FIX):
-                self._shard.update(upsert)
-            self._added += len(batch)
-
-    def publish(self, manifest: Manifest) -> None:
-        self._open()
-        with _plain_errors(self._path, "written", _WRITE_FIX):
-            self._shard.flush()
-            self._shard.close()
-        self._optimise()
-        shard = _load(self._path)
-        stored = shard.info().points_count
-        shard.close()
-        check_count(self._added, stored)
-        header = {"format": FORMAT, "dimension": self._dimension, "count": stored, "facts": manifest.facts}
-        folder = self._lease.folder
-        (folder / "manifest.json").write_text(
-            json.dumps(header, ensure_ascii=False, indent=1) + "\n", "utf-8"
-        )
-        (folder / "statistics.npz").write_bytes(manifest.statistics.to_bytes())
-        self._versions.publish(self._lease)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._lease.file < 0:
-            return
-        try:
-            with _plain_errors(self._path, "closed", _WRITE_FIX):
-                self._shard.close()
-        except NaruError:
-            if error is None:
-                raise
-            # What is wrong with the folder, `error` says already.
-        finally:
-            self._lease.release()
-            self._versions.sweep()
-
-    def _open(self) -> None:
-        if self._lease.file < 0:
-            raise ValueError("this build is over: it was published or left; begin another with Store.build")
-
-    def _index(self, key: str, schema: edge.PayloadSchemaType) -> None:
-        if key not in self._indexed and len(self._indexed) < MOST_INDEXES:
-            self._indexed.add(key)
-            with _plain_errors(self._path, "written", _WRITE_FIX):
-                self._shard.update(edge.UpdateOperation.create_field_index(key, schema))
-
-    def _optimise(self) -> None:
-        # The child keeps our lock open: should we be killed, nobody sweeps the folder while it works.
-        script = Path(__file__).with_name("optimise.py")
-        done = subprocess.run(
-            [sys.executable, "-P", str(script), str(self._path)],
-            pass_fds=[self._lease.file],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            said = done.stderr.strip()[-2000:] or "it said nothing"
-            if done.returncode == -signal.SIGBUS:
-                said = "the disk is full, as it seems"
-            raise NaruError(
-                f"Optimising the new version in {self._path} ended with status {done.returncode}: {said}. "
-                "The version before it stays published."
-            )
-
-
-def _manifest(folder: Path) -> tuple[Manifest, int, int]:
-    """The manifest, the dimension and the number of passages of a version."""
-    facts, dimension, count = _header(folder)
-    path = folder / "statistics.npz"
-    with _plain_errors(path, "read", _AGAIN):
-        return Manifest(facts, Statistics.from_bytes(path.read_bytes())), dimension, count
-
-
-def _header(folder: Path) -> tuple[dict[str, Any], int, int]:
-    """The facts, the dimension and the number of passages of a version."""
-    path = folder / "manifest.json"
-    with _plain_errors(path, "read", _AGAIN):
-        header = json.loads(path.read_text("utf-8"))
-        if header["format"] != FORMAT:
-            raise ValueError(f"its format is {header['format']!r}, this version of naru reads {FORMAT}")
-        return dict(header["facts"]), int(header["dimension"]), int(header["count"])
-
-
-def _load(path: Path) -> edge.EdgeShard:
-    with _plain_errors(path, "opened", _AGAIN):
-        return edge.EdgeShard.load(str(path))
-
-
-@contextmanager
-def _plain_errors(path: Path, done: str, fix: str, kind: type[NaruError] = NaruError) -> Iterator[None]:
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, NaruError):
-        raise
-    except BaseException as error:  # Edge raises nothing more exact, and panics beside Exception
-        raise kind(f"{path} cannot be {done}: {error}. {fix}") from error

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from finetune.data import held_out, read
-from finetune.held import Held, Lesson, lesson_from, open_held
+from finetune.held import Held, Lesson, lesson_from
+from finetune.held_files import open_held
 from finetune.lessons import compared
 from finetune.recipe import Evaluation, Loss, Model, Source
 from finetune.shapes import (
