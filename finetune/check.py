@@ -26,6 +26,10 @@ CLASSES_APART = 10  # times as many rows of the largest class as of the smallest
 SOURCES_APART = 20  # times as many rows of the largest data set as of the smallest
 
 
+def counted(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something about rows of one data set. `bad` rows cannot be trained on; others are only worth knowing."""
@@ -42,8 +46,7 @@ class Finding:
         if not self.rows:
             return f"{self.data}: {self.what}"
         more = ", ..." if len(self.rows) > len(self.places) else ""
-        count = "1 row" if len(self.rows) == 1 else f"{len(self.rows):,} rows"
-        return f"{', '.join(self.places)}{more} ({count}): {self.what}"
+        return f"{', '.join(self.places)}{more} ({counted(len(self.rows))}): {self.what}"
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Findings:
         if not bad:
             return rows
         kept = rows.take([row for row in range(len(rows)) if row not in bad])
-        return replace(kept, notes=[*rows.notes, f"{len(bad):,} rows left out"])
+        return replace(kept, notes=[*rows.notes, f"{counted(len(bad))} left out"])
 
     def write_rejects(self, path: Path) -> None:
         """One JSON object a bad row that people wrote: place, reason, row."""
@@ -108,8 +111,9 @@ class Findings:
 
 def check(training: Sequence[Rows], held: Sequence[Held | Lesson]) -> Findings:
     """Look at every row: empty texts, an anchor that is its own positive, negatives that are positives of the same
-    query, scores and labels that are none, rows that are evaluated on, duplicates; then the balance of classes and of
-    data sets. Texts are compared without regard to case, blanks and the marks they end with (`same`).
+    query (a remark: of another), scores and labels that are none, rows that are evaluated on, duplicates; then the
+    balance of classes and of data sets. Texts are compared without regard to case, blanks and the marks they end with
+    (`same`).
 
     A row is evaluated on where it is a judged pair, either way round, or where any of its texts is one that held-out
     data ask with: losses over a batch learn from documents and negatives as from queries. A document that is only among
@@ -122,17 +126,20 @@ def check(training: Sequence[Rows], held: Sequence[Held | Lesson]) -> Findings:
         bad: dict[str, list[int]] = {}
         remarks: dict[str, list[int]] = {}
         positives = _positives(rows)
+        documents = set[str]().union(*positives.values())
         seen: set[int] = set()
         for number, row in _each(rows):
             for what in _wrong(rows, row, positives, questions, pairs):
                 bad.setdefault(what, []).append(number)
             digest = hash(tuple(row.values()))
-            if digest in seen and not rows.made:
+            if digest in seen:
                 remarks.setdefault("the same row as an earlier one", []).append(number)
             seen.add(digest)
+            for what in _elsewhere(rows, row, positives, documents):
+                remarks.setdefault(what, []).append(number)
         for what, numbers in bad.items():
             found.append(_finding(rows, what, numbers, bad=True))
-        for what, numbers in remarks.items():
+        for what, numbers in () if rows.made else remarks.items():
             found.append(_finding(rows, what, numbers, bad=False))
         found += _classes(rows)
     return Findings([*found, *_sources(training)], {rows.name: rows for rows in training})
@@ -163,6 +170,18 @@ def _wrong(
     if row.get("label") == UNREADABLE:
         yield "label is none of 0 and 1" if rows.shape is Shape.LABELLED else "label is empty"
     yield from _leaks(texts, questions, pairs)
+
+
+def _elsewhere(
+    rows: Rows, row: Mapping[str, Any], positives: Mapping[str, set[str]], documents: set[str]
+) -> Iterator[str]:
+    """Negatives that answer another row's query: what mining finds, and wrong where both ask the same in other words."""
+    if not documents:
+        return
+    own = positives[same(row["query"])]
+    for name in rows.texts()[2:]:
+        if row[name] and (text := same(row[name])) in documents and text not in own:
+            yield f"{name} is a positive of another query: wrong where both ask the same"
 
 
 def _leaks(
@@ -223,7 +242,7 @@ def _sources(training: Sequence[Rows]) -> Iterator[Finding]:
     ordered = sorted(training, key=len)
     if ordered and len(ordered[-1]) >= SOURCES_APART * max(1, len(ordered[0])):
         small, large = ordered[0], ordered[-1]
-        what = f"{len(small):,} rows against {len(large):,} of {large.name!r}: weights decide how often each is seen"
+        what = f"{counted(len(small))} against {len(large):,} of {large.name!r}: weights decide how often each is seen"
         yield Finding(small.name, what, [], [], False, False)
 
 

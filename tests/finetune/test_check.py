@@ -58,16 +58,20 @@ def test_triplets(tmp_path: Path) -> None:
             "query": "아",
             "document": "다",
             "negative": "나",
-        },  # others' positives and negatives are its own affair
+        },  # other queries' positives are no wrong by themselves
         {"query": "아", "document": "다", "negative": "나"},
     )
     assert said == [
         "2: negative is a positive of the same query",
         "3: document is empty, or no text",
         "4: query and document are the same text",
+        *(
+            f"{line}: negative is a positive of another query: wrong where both ask the same"
+            for line in (1, 3, 4, 5, 6)
+        ),
         "6: the same row as an earlier one",
     ]
-    assert [one.bad for one in findings.found] == [True, True, True, False]
+    assert [one.bad for one in findings.found] == [True, True, True, False, False]
     rows = findings.rows["data"]
     kept = findings.without_bad(rows)
     assert kept.places.lines.tolist() == [1, 5, 6]
@@ -100,7 +104,7 @@ def test_classes_out_of_balance_and_data_sets(tmp_path: Path) -> None:
     write(tmp_path, "small", {"query": "가", "document": "나"})
     small = read(Source("small", "small.jsonl"), tmp_path, 0)
     both = check([small, findings.rows["data"]], [])
-    assert both.found[-1].what.startswith("1 rows against 20 of 'data'")
+    assert both.found[-1].what.startswith("1 row against 20 of 'data'")
 
 
 def test_leaks(tmp_path: Path) -> None:
