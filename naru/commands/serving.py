@@ -29,7 +29,7 @@ def serve_store(
     encoder: str | None,
     examples: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    from search import service as http
+    from search.service import serve_store as listen
 
     given = settings.load()
     flags = {"host": host, "port": port}
@@ -37,4 +37,4 @@ def serve_store(
         update={name: value for name, value in flags.items() if value is not None}
     )
     with opened_store(given, store) as opened:
-        http.serve_store(opened, service, encoder=encoder, threads=given.encoder.threads, examples=examples)
+        listen(opened, service, encoder=encoder, threads=given.encoder.threads, examples=examples)
