@@ -129,7 +129,16 @@ def test_it_knows_what_it_can_answer(demo: tuple[Path, str]) -> None:
     with opened(store) as searcher:
         nonsense = searcher.search("김치찌개 맛있게 끓이는 법")
         assert (nonsense.calibrated, nonsense.answered, nonsense.hits) == (True, False, ())
-        assert searcher.search("현금영수증폰번호잘못적었어요").answered
+        for query, title in {
+            "현금영수증폰번호잘못적었어요": "나루몰 현금영수증 신청과 번호 수정",
+            "돈을 엉뚱한 사람한테 보냈어요": "착오송금 반환 요청하기",
+        }.items():
+            found = searcher.search(query)
+            assert found.answered
+            assert found.hits[0].passage.title == title
+            assert found.hits[0].probability > 0.75
+            assert f"{query}\n 1. " in printed
+            assert title in printed
 
 
 def test_its_calibration_is_what_fitting_to_its_judgements_gives(demo: tuple[Path, str]) -> None:

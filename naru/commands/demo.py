@@ -18,7 +18,7 @@ from naru.phrases import ENGLISH, KOREAN
 
 EXAMPLES = (
     "현금영수증폰번호잘못적었어요",
-    "아버지 돌아가셨는데 은행 돈 찾으려면",
+    "돈을 엉뚱한 사람한테 보냈어요",
     "김치찌개 맛있게 끓이는 법",
 )
 
