@@ -131,6 +131,8 @@ def check(training: Sequence[Rows], held: Sequence[Held | Lesson]) -> Findings:
         for number, row in _each(rows):
             for what in _wrong(rows, row, positives, questions, pairs):
                 bad.setdefault(what, []).append(number)
+            if rows.made:
+                continue
             digest = hash(tuple(row.values()))
             if digest in seen:
                 remarks.setdefault("the same row as an earlier one", []).append(number)
@@ -139,7 +141,7 @@ def check(training: Sequence[Rows], held: Sequence[Held | Lesson]) -> Findings:
                 remarks.setdefault(what, []).append(number)
         for what, numbers in bad.items():
             found.append(_finding(rows, what, numbers, bad=True))
-        for what, numbers in () if rows.made else remarks.items():
+        for what, numbers in remarks.items():
             found.append(_finding(rows, what, numbers, bad=False))
         found += _classes(rows)
     return Findings([*found, *_sources(training)], {rows.name: rows for rows in training})
