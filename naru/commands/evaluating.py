@@ -86,11 +86,13 @@ def evaluate(
     )
     with ExitStack() as opened:
         searcher: Searcher | Service | None = None
-        asks = service_asked(service, store)
-        if asks is not None:
-            searcher = opened.enter_context(Service(asks, collection))
-        elif store or collection or mode or report or baseline in list(Mode) or not (dense or from_run):
-            searcher = opened.enter_context(opened_searcher(store, collection, encoder))
+        of_collection = store or collection or mode or report or baseline in list(Mode)
+        if service or of_collection or not (dense or from_run):
+            asks = service_asked(service, store)
+            if asks is not None:
+                searcher = opened.enter_context(Service(asks, collection))
+            else:
+                searcher = opened.enter_context(opened_searcher(store, collection, encoder))
         stages = opened.enter_context(terminal.stages("searches"))
         found = run(asked, searcher, any_encoder, Corpus, stages, terminal.note)
     if as_json:
