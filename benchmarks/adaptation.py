@@ -35,15 +35,15 @@ from benchmarks.sets import JudgedSet, judged_sets
 from evaluation.compare import Difference, compare
 from evaluation.measures import Measured, measure
 from evaluation.sources import Encodes, exact_run
-from finetune.arguments import on_cpu
 from finetune.data import read
+from finetune.digests import base_digests, digests
+from finetune.encoders.precision import run_in_bf16
 from finetune.encoding import SentenceEncoder
-from finetune.material import base_digests, digests
+from finetune.loop.arguments import on_cpu
 from finetune.negatives import Limits, Mining, Models, Pair, mine
-from finetune.precision import run_in_bf16
 from finetune.recipe import Recipe, Source, filled, load
-from finetune.record import RECIPE
-from finetune.resolved import to_toml
+from finetune.recipe.resolved import to_toml
+from finetune.reporting.record import RECIPE
 from finetune.train import Options, train
 from indexer.corpus import Corpus
 from naru import terminal

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from finetune.data import Rows, same
 from finetune.held import Held, Lesson
+from finetune.rows.values import UNREADABLE
 from finetune.shapes import Shape
-from finetune.values import UNREADABLE
 from naru.files import publish
 
 SHOWN = 5  # places of a finding that are named

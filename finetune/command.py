@@ -83,8 +83,8 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Adapt an encoder to your data by a recipe, and measure what it gained on data held out."""
-    from finetune.origins import origins
     from finetune.recipe import filled, load
+    from finetune.reporting.origins import origins
 
     # Paths typed here are relative to here, those of the recipe to the root.
     given = filled(
@@ -113,13 +113,16 @@ def train(
 
 
 def _training() -> Any:
-    """`finetune.train`, or what to install for it."""
+    """`finetune.train`, or what to install for it. The terminal is ours: `datasets` draws no bars of its own."""
     try:
+        import datasets
+
         import finetune.train
     except ModuleNotFoundError as error:
         raise NaruError(
             f"Training needs {error.name}: pip install '.[finetune]' in the folder of naru, or make setup."
         ) from error
+    datasets.disable_progress_bars()
     return finetune.train
 
 
@@ -135,9 +138,9 @@ def _dry_run(recipe: Recipe, root: Path, skip_bad_rows: bool, as_json: bool) -> 
 
 
 def _show(outcome: Outcome, output: Path) -> None:
-    from finetune.log import read_log
-    from finetune.report import comparison
-    from finetune.sts import compared
+    from finetune.measuring.sts import compared
+    from finetune.reporting.log import read_log
+    from finetune.reporting.report import comparison
 
     if outcome.model is not None:
         log = read_log(output / "log.jsonl")

@@ -15,18 +15,18 @@ import torch
 from rich.table import Table
 from transformers import TrainerCallback
 
-from finetune.agreement import check_paths
-from finetune.arguments import check_machine
 from finetune.data import Rows
-from finetune.flow import Clock
 from finetune.held import Lesson
-from finetune.journal import Journal
-from finetune.lessons import answered
+from finetune.loop.arguments import check_machine
+from finetune.loop.flow import Clock
 from finetune.losses import check_widths, prepared
 from finetune.material import sampled
-from finetune.measures import Measures
+from finetune.measuring.lessons import answered
+from finetune.measuring.measures import Measures
 from finetune.model import check_models
 from finetune.recipe import Recipe, Training
+from finetune.recipe.agreement import check_paths
+from finetune.reporting.journal import Journal
 from finetune.stages import Leg, Ready, Run, legs, plan, ready
 from finetune.train import accumulation, gathered, opened
 

@@ -88,7 +88,7 @@ def evaluator(
         case Pairs():
             made = _retrieval(_as_retrieval(data), similarity, common | chunk)
         case ScoredPairs():
-            # All four, for the eight figures of `finetune.sts`: the vectors are there anyway.
+            # All four, for the eight figures of `finetune.measuring.sts`: the vectors are there anyway.
             made = EmbeddingSimilarityEvaluator(
                 data.first,
                 data.second,

@@ -1,4 +1,4 @@
-"""The loss of a data set: which one by the shape of its rows (finetune.fitting), made here with its parameters.
+"""The loss of a data set: which one by the shape of its rows (finetune.recipe.fitting), made here with its parameters.
 
     shape            losses, the default first
     pairs            ranking, cached-ranking, gist, cached-gist
@@ -31,15 +31,22 @@ from sentence_transformers.sentence_transformer.losses.triplet import TripletDis
 from sentence_transformers.sentence_transformer.modules import Normalize
 from torch import nn
 
-from finetune import fitting
 from finetune.data import Rows
-from finetune.distillation import Distillation, Guide, Relations, Stop, no_stop, opened, with_vectors
-from finetune.hybrid import HybridLoss
-from finetune.joint import JointLoss
-from finetune.material import base_digests
-from finetune.recipe import Loss, Recipe, Source
+from finetune.digests import base_digests
+from finetune.objectives.distillation import (
+    Distillation,
+    Guide,
+    Relations,
+    Stop,
+    no_stop,
+    opened,
+    with_vectors,
+)
+from finetune.objectives.hybrid import HybridLoss
+from finetune.objectives.joint import JointLoss
+from finetune.objectives.variants import BatchHardTriplet, Softmax, Triplet
+from finetune.recipe import Loss, Recipe, Source, fitting
 from finetune.shapes import Shape
-from finetune.variants import BatchHardTriplet, Softmax, Triplet
 from naru.errors import NaruError
 
 TRIPLET = {

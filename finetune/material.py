@@ -11,16 +11,13 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from finetune import fitting
-from finetune.agreement import models_of, rows_of
-from finetune.card import sha256
 from finetune.check import Findings, check
-from finetune.data import CLASSED, OF_A_CLASS, Rows, held_out, read
+from finetune.data import Rows, read
 from finetune.held import Held, Lesson, held_from, lesson_from
-from finetune.held_files import open_held
-from finetune.model import located
-from finetune.recipe import Recipe, Source
-from finetune.samplers import lengths
+from finetune.held.files import open_held
+from finetune.held.splitting import CLASSED, OF_A_CLASS, held_out
+from finetune.loop.samplers import lengths
+from finetune.recipe import Recipe, Source, fitting
 from finetune.shapes import Shape
 from naru import terminal
 from naru.errors import NaruError
@@ -149,44 +146,3 @@ def sampled(rows: Rows, count: int, longest: int, seed: int) -> Rows:
     drawn = np.random.default_rng(seed).permutation(len(rows.dataset))[:count]
     order = np.argsort(-lengths(rows.dataset).sum(axis=0), kind="stable")[:longest]
     return replace(rows, dataset=rows.dataset.select([*drawn.tolist(), *order.tolist()]))
-
-
-def digests(recipe: Recipe, root: Path) -> dict[str, dict[str, str]]:
-    """SHA-256 by file name of each "data NAME" and "evaluation NAME"; nothing for the Hub's."""
-    seen: dict[Path, str] = {}
-    found: dict[str, dict[str, str]] = {}
-    for where, one in rows_of(recipe):
-        files = found[f"{where.partition('[')[0]} {one.name}"] = {}
-        for place in _files(one.path, root):
-            if place not in seen:
-                seen[place] = sha256(place)
-            files[place.name] = seen[place]
-    return found
-
-
-def _files(path: str | None, root: Path) -> list[Path]:
-    if path is None or path.startswith("hf://"):
-        return []
-    if (root / path).is_dir():
-        return sorted(file for file in (root / path).rglob("*") if file.is_file())
-    if (root / path).is_file():
-        return [root / path]
-    return [root / part for part in path.split(",")]
-
-
-def model_digests(recipe: Recipe, root: Path) -> dict[str, dict[str, str]]:
-    """SHA-256 by file of each model of a recipe, by name: its base first, then the teachers and guides of its losses and
-    the teachers of its held-out data."""
-    names = [name for _, name in models_of(recipe)]
-    return {name: base_digests(name, root) for name in dict.fromkeys(names)}
-
-
-def base_digests(base: str, root: Path) -> dict[str, str]:
-    """SHA-256 of the files of a model: a folder, the bundled one, or one of the Hub as the cache has it."""
-    folder = located(base, root)
-    kinds = (".safetensors", ".bin", ".json", ".txt", ".model")
-    return {
-        file.relative_to(folder).as_posix(): sha256(file)
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.suffix in kinds
-    }

@@ -20,11 +20,11 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize,
 from torch import nn
 from transformers import AutoConfig
 
-from finetune import fresh
-from finetune.agreement import models_of
-from finetune.hubcache import fetched
+from finetune.encoders import fresh
+from finetune.encoders.hubcache import fetched
 from finetune.recipe import Lora, Model, Recipe
-from finetune.tables import Places
+from finetune.recipe.agreement import models_of
+from finetune.recipe.tables import Places
 from naru.errors import NaruError
 from naru.presets import Preset, preset_of
 

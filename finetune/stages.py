@@ -18,17 +18,17 @@ from torch import nn
 from transformers import TrainerState, set_seed
 
 from finetune import checkpoints
-from finetune.arguments import arguments, rates
-from finetune.batches import Collate, Column
 from finetune.data import Rows
-from finetune.flow import SCORE, Clock, Flow, best_step, finished
-from finetune.hub import Describe, Pushes
-from finetune.journal import Journal
+from finetune.loop.arguments import arguments, rates
+from finetune.loop.batches import Collate, Column
+from finetune.loop.flow import SCORE, Clock, Flow, best_step, finished
+from finetune.loop.hub import Describe, Pushes
+from finetune.loop.samplers import LABELS
+from finetune.loop.trainer import Supply, Trainer
 from finetune.losses import loss_for
-from finetune.measures import Measures
+from finetune.measuring.measures import Measures
 from finetune.recipe import Recipe, Source, Stage
-from finetune.samplers import LABELS
-from finetune.trainer import Supply, Trainer
+from finetune.reporting.journal import Journal
 from naru import terminal
 
 

@@ -26,24 +26,25 @@ from accelerate import PartialState
 from sentence_transformers import SentenceTransformer
 
 from finetune import checkpoints
-from finetune.agreement import check_paths
-from finetune.arguments import check_machine, chosen_precision, on_cpu
-from finetune.card import write_card
-from finetune.distillation import UnfinishedError
+from finetune.digests import digests, model_digests
+from finetune.encoders.precision import run_in_bf16
 from finetune.evaluators import primary
-from finetune.flow import Clock
-from finetune.hub import push
-from finetune.journal import Journal
-from finetune.lessons import answered
-from finetune.log import read_log
+from finetune.loop.arguments import check_machine, chosen_precision, on_cpu
+from finetune.loop.flow import Clock
+from finetune.loop.hub import push
 from finetune.losses import check_widths, prepared
-from finetune.material import BadRowsError, Material, digests, gather, model_digests
-from finetune.measures import Measures
+from finetune.material import BadRowsError, Material, gather
+from finetune.measuring.lessons import answered
+from finetune.measuring.measures import Measures
 from finetune.model import append_pca, append_whitening, check_models, finish, open_model
-from finetune.origins import Origins
-from finetune.precision import run_in_bf16
+from finetune.objectives.distillation import UnfinishedError
 from finetune.recipe import Model, Recipe
-from finetune.record import Record, claim, locked
+from finetune.recipe.agreement import check_paths
+from finetune.reporting.card import write_card
+from finetune.reporting.journal import Journal
+from finetune.reporting.log import read_log
+from finetune.reporting.origins import Origins
+from finetune.reporting.record import Record, claim, locked
 from finetune.stages import Leg, Plan, Run, ended, legs, plan, run_stage
 from naru import terminal
 
@@ -52,7 +53,7 @@ SOME_TEXTS = 20_000  # of the training data: a few dozen for each dimension
 
 @dataclass(frozen=True)
 class Options:
-    """How to run a recipe. `origins` is what people say of the model, for its card (`finetune.origins`)."""
+    """How to run a recipe. `origins` is what people say of the model, for its card (`finetune.reporting.origins`)."""
 
     resume: bool = False
     skip_bad_rows: bool = False

@@ -165,7 +165,7 @@ def test_what_was_found_is_shown_and_written(tmp_path: Path) -> None:
 
 
 def test_held_out_rows_of_the_data_do_not_leak(tmp_path: Path) -> None:
-    from finetune.data import held_out
+    from finetune.held.splitting import held_out
 
     write(tmp_path, "data", *({"query": f"물음 {at // 2}", "document": f"답 {at}"} for at in range(40)))
     rest, apart = held_out(read(Source("data", "data.jsonl"), tmp_path, 0), 0.25, 0)

@@ -17,7 +17,7 @@ import pytest
 from sentence_transformers import CrossEncoder
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from finetune.log import read_log
+from finetune.reporting.log import read_log
 
 ROOT = Path(__file__).parents[2]
 ONE_STAGE = ["--set", "stage=[]"]

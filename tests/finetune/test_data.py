@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finetune.data import Rows, held_out, read
+from finetune.data import Rows, read
+from finetune.held.splitting import held_out
 from finetune.recipe import Source
 from finetune.shapes import Shape
 from naru.errors import NaruError

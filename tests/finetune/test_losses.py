@@ -22,12 +22,12 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 
 from finetune import losses
 from finetune.data import Rows
-from finetune.distillation import Distillation, Relations
-from finetune.fitting import FITTING, PARAMETERS
 from finetune.losses import MAKERS, loss_for, prepared
+from finetune.objectives.distillation import Distillation, Relations
+from finetune.objectives.variants import BatchHardTriplet, Softmax, Triplet
 from finetune.recipe import Loss, Source
+from finetune.recipe.fitting import FITTING, PARAMETERS
 from finetune.shapes import Shape
-from finetune.variants import BatchHardTriplet, Softmax, Triplet
 from indexer.parity import SENTENCES
 from naru.errors import NaruError
 

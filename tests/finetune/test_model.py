@@ -16,9 +16,9 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize,
 from sklearn.covariance import ledoit_wolf
 from torch import nn
 
-from finetune import hubcache
+from finetune.encoders import hubcache
+from finetune.encoders.precision import run_in_bf16
 from finetune.model import append_pca, append_whitening, body_of, check_lora, finish, located, open_model
-from finetune.precision import run_in_bf16
 from finetune.recipe import Adapter, Lora, Model
 from indexer.parity import SENTENCES
 from naru.encoder import open_encoder

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.fitting import FITTING, check_fit, fitting
 from finetune.recipe import Adapter, Loss, Recipe, filled, load
-from finetune.resolved import to_toml
+from finetune.recipe.fitting import FITTING, check_fit, fitting
+from finetune.recipe.resolved import to_toml
 from finetune.shapes import Shape
 from naru.errors import NaruError
 
@@ -119,7 +119,7 @@ def weak_readers(recipe: Recipe) -> set[str | None]:
 
 @pytest.mark.parametrize("path", ["naru-mini", BENCHMARKS / "general.toml"], ids=["naru-mini", "general"])
 def test_recipes_of_weak_pairs_name_known_readers_and_watch_no_test_part(path: str | Path) -> None:
-    from finetune.weak import READERS
+    from finetune.weak.readers import READERS
 
     recipe = load(path)
     assert weak_readers(recipe) <= READERS.keys()

@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file
 
 from finetune import checkpoints
-from finetune.log import read_log
 from finetune.recipe import Loss, Recipe, Source
+from finetune.reporting.log import read_log
 from finetune.train import Options, train
 
 Killer = Callable[[Recipe, Path, Path, Callable[[], bool]], int]
@@ -127,7 +127,7 @@ def test_the_vectors_of_a_teacher_outlive_a_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The clock stops the teacher between two shards; whole ones are there when the run goes on."""
-    monkeypatch.setattr("finetune.distillation.SHARD", 40)
+    monkeypatch.setattr("finetune.objectives.distillation.SHARD", 40)
     words = "서울 부산 대구 광주 대전 도서관 시장 공원 박물관 학교".split()
     lines = [json.dumps({"sentence": f"{one} {other}"}) for one in words for other in words]
     (tmp_path / "plain.jsonl").write_text("\n".join(lines), encoding="utf-8")

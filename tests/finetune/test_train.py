@@ -19,20 +19,21 @@ from sentence_transformers.sentence_transformer.modules import Dense
 from torch import nn
 
 from finetune import checkpoints
-from finetune.arguments import arguments, check_machine, check_reporters, chosen_precision, on_cpu, rates
-from finetune.data import held_out, read
+from finetune.data import read
+from finetune.digests import base_digests
 from finetune.dryrun import predict
-from finetune.flow import Clock, Flow
-from finetune.log import read_log
+from finetune.held.splitting import held_out
+from finetune.loop.arguments import arguments, check_machine, check_reporters, chosen_precision, on_cpu, rates
+from finetune.loop.flow import Clock, Flow
+from finetune.loop.samplers import LikeLength, Neighbours, NoDuplicates, Plain
+from finetune.loop.trainer import Supply, Trainer
 from finetune.losses import loss_for
-from finetune.material import base_digests
 from finetune.recipe import Adapter, Evaluation, Lora, Loss, Model, Recipe, Source, Stage, Training, load
-from finetune.record import locked
-from finetune.resolved import to_toml
-from finetune.samplers import LikeLength, Neighbours, NoDuplicates, Plain
+from finetune.recipe.resolved import to_toml
+from finetune.reporting.log import read_log
+from finetune.reporting.record import locked
 from finetune.stages import collate
 from finetune.train import Options, Outcome, accumulation, train
-from finetune.trainer import Supply, Trainer
 from naru.errors import NaruError
 
 
@@ -315,7 +316,7 @@ def test_what_is_pushed_on_the_way_is_a_plain_model(
     small: Path, staged: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Hub, "folder", tmp_path / "hub", raising=False)
-    monkeypatch.setattr("finetune.hub.HfApi", Hub)
+    monkeypatch.setattr("finetune.loop.hub.HfApi", Hub)
     changes = ("training.steps=4", "training.save_steps=2", "training.hub_model_id=me/x")
     recipe = replace(staged(*changes, "training.best_model=false", "training.evaluate=no"), stage=[])
     train(replace(recipe, model=replace(recipe.model, lora=Lora(rank=2))), small, tmp_path / "out")

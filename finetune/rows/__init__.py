@@ -1,0 +1,1 @@
+"""From files to what training wants of them: records, columns, values, and rows on disk."""

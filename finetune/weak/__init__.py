@@ -1,0 +1,1 @@
+"""Training pairs made by rule of texts that were not written as such."""

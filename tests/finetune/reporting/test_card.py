@@ -1,0 +1,170 @@
+"""The card of a tiny real model: its header as the Hub reads it, both languages, provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from finetune.reporting.card import CardFacts, DataFacts, EncoderFacts, card, encoder_facts, write_card
+from finetune.reporting.origins import Origin, Origins, Words, origins
+from naru.errors import NaruError
+
+ENCODER = EncoderFacts(32, 40, "mean", "cosine", 123_456)
+FACTS = CardFacts(
+    name="law-encoder",
+    base="dragonkue/multilingual-e5-small-ko",
+    encoder=ENCODER,
+    recipe={"name": "e5-triplets", "seed": 42},
+    recipe_text='name = "e5-triplets"\nseed = 42\n',
+    steps=80,
+    planned=100,
+    seed=42,
+    data=[
+        DataFacts("판례 | law", 12_345, "pairs", "ranking", 0.5, ("3 rows skipped",), {"law.jsonl": "ab12"})
+    ],
+    before={"law_cosine_ndcg@10": 0.8, "law_cosine_recall@1": 0.7},
+    after={"law_cosine_ndcg@10": 0.85, "law_cosine_recall@1": 0.69},
+    sets=["law"],
+    primary=["law_cosine_ndcg@10"],
+    licence="apache-2.0",
+)
+
+
+def header(text: str) -> dict[str, object]:
+    found: dict[str, object] = yaml.safe_load(text.split("---\n")[1])
+    return found
+
+
+def test_the_header_is_what_the_hub_takes() -> None:
+    said = ModelCard(card(FACTS)).data.to_dict()
+    assert said["language"] == "ko"
+    assert said["license"] == "apache-2.0"
+    assert said["library_name"] == "sentence-transformers"
+    assert said["pipeline_tag"] == "sentence-similarity"
+    assert said["base_model"] == "dragonkue/multilingual-e5-small-ko"
+    (result,) = said["model-index"][0]["results"]
+    assert said["model-index"][0]["name"] == "law-encoder"
+    assert result["task"] == {"type": "information-retrieval"}
+    assert result["dataset"] == {"name": "law", "type": "custom"}
+    assert [(one["type"], one["value"]) for one in result["metrics"]] == [
+        ("ndcg@10", 0.85),
+        ("recall@1", 0.69),
+    ]
+
+
+def test_a_folder_is_no_base_model_of_the_hub_and_an_unlisted_licence_is_other() -> None:
+    said = header(card(replace(FACTS, base="../models/mine", licence="KOGL type 1")))
+    assert "base_model" not in said
+    assert (said["license"], said["license_name"]) == ("other", "KOGL type 1")
+
+
+def test_without_a_licence_none_is_claimed_and_the_reader_is_told() -> None:
+    text = card(replace(FACTS, licence=None))
+    assert "license" not in header(text)
+    assert "No licence was stated" in text
+    assert "라이선스는 명시되지 않았습니다" in text
+
+
+def test_figures_that_are_no_numbers_stay_out_of_the_header() -> None:
+    text = card(
+        replace(FACTS, after={"sts_spearman_cosine": float("nan")}, before={}, sets=["sts"], primary=[])
+    )
+    assert "model-index" not in header(text)
+
+
+def test_both_languages_say_all_of_it() -> None:
+    _, english, korean = card(FACTS).split("\n## ")
+    for half in (english, korean):
+        assert "| law | ndcg@10 | 0.800 | 0.850 | +0.050 |" in half
+        assert "| law | recall@1 | 0.700 | 0.690 | -0.010 |" in half
+        assert "| 판례 \\| law | 12,345 | pairs | ranking | 0.5 | 3 rows skipped |" in half
+        assert '```toml\nname = "e5-triplets"' in half
+        assert 'SentenceTransformer("law-encoder")' in half
+        assert half.count("### ") == 6
+    assert "80 of 100 steps" in english
+    assert "100단계 중 80단계" in korean
+    assert english.index("ndcg@10") < english.index("All figures") < english.index("recall@1")
+
+
+def test_prompts_are_told_where_the_model_has_them() -> None:
+    assert "query: " not in card(FACTS)
+    text = card(replace(FACTS, encoder=replace(ENCODER, query_prefix="query: ", passage_prefix="passage: ")))
+    assert "Queries begin with `query: `, passages with `passage: `" in text
+    assert "질의 앞에는 `query: `" in text
+
+
+def test_a_recipe_with_a_fence_in_it_stays_inside_its_own() -> None:
+    text = card(replace(FACTS, recipe_text='description = "```"\n'))
+    assert '````toml\ndescription = "```"\n````' in text
+
+
+def test_the_card_and_provenance_of_a_real_model(make_model: Callable[..., Path], tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(make_model()), device="cpu", prompts={"query": "질문: ", "document": ""})
+    encoder = encoder_facts(model)
+    assert (encoder.dimension, encoder.max_length, encoder.pooling, encoder.similarity) == (
+        32,
+        40,
+        "mean",
+        "cosine",
+    )
+    assert (encoder.query_prefix, encoder.passage_prefix) == ("질문: ", "")
+    assert encoder.parameters == sum(weights.numel() for weights in model.parameters())
+    write_card(tmp_path, replace(FACTS, encoder=encoder))
+    assert "`질문: `" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    said = json.loads((tmp_path / "provenance.json").read_text(encoding="utf-8"))
+    assert said["recipe"] == {"name": "e5-triplets", "seed": 42}
+    assert said["data"] == {"판례 | law": {"rows": 12_345, "sha256": {"law.jsonl": "ab12"}}}
+    assert said["after"] == {"law_cosine_ndcg@10": 0.85, "law_cosine_recall@1": 0.69}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "provenance.json"]
+
+
+def test_naru_mini_says_where_its_weights_come_from() -> None:
+    said = origins("naru-mini")
+    assert Origin("NSMC", "CC0", "vocabulary only") in said.sources
+    text = card(replace(FACTS, origins=said))
+    assert text.count("| Korean Wikipedia, its authors | CC BY-SA 3.0 |") == 2
+    assert "6 layers x 384" in text
+    assert "6층 x 384차원" in text
+    assert "A Korean sentence encoder for retrieval, adapted" not in text
+
+
+def test_a_recipe_brings_its_own_words_beside_it(tmp_path: Path) -> None:
+    recipe = tmp_path / "my.toml"
+    recipe.write_text("", encoding="utf-8")
+    assert origins(recipe) == Origins()
+    assert origins("e5-triplets") == Origins()
+    beside = tmp_path / "my.card.toml"
+    beside.write_text(
+        '[korean]\nlimits = "짧은 글만"\n[[source]]\nname = "Ours"\nlicence = "MIT"\n', encoding="utf-8"
+    )
+    assert origins(recipe) == Origins(korean=Words(limits="짧은 글만"), sources=(Origin("Ours", "MIT"),))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[english]\nsummery = 'x'",
+            "my.card.toml: \\[english\\] summery = 'x'; expected texts named summary",
+        ),
+        ("[english]\nsummary = 3", "summary = 3"),
+        ("[[source]]\nname = 'x'", "\\[source 1\\] lacks a key; expected name, licence, note"),
+        ("[source]\nname = 'x'", "expected a list of them"),
+        ("[german]\n", "unknown 'german'"),
+        ("english = 1", "expected a table"),
+        ("[english", "not TOML"),
+    ],
+)
+def test_bad_words_are_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "my.toml").write_text("", encoding="utf-8")
+    (tmp_path / "my.card.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(NaruError, match=message):
+        origins(tmp_path / "my.toml")
