@@ -47,7 +47,8 @@ class EdgeStore:
         return sorted(path.parent.name for path in self._folder.glob("*/CURRENT"))
 
     def open(self, name: str) -> EdgeCollection:
-        versions = Versions(self._folder / check_name(name))
+        name = check_name(name)
+        versions = Versions(self._folder / name)
         lease = versions.take_current()
         if lease is None:
             raise self._unknown(name)

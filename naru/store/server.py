@@ -33,6 +33,7 @@ from naru.store.server_versions import (
     about_id,
     alias_map,
     aliases,
+    drop,
     is_version,
     keep_relevance,
     relevance,
@@ -58,27 +59,30 @@ class ServerStore:
         )
 
     def open(self, name: str) -> ServerCollection:
-        version = aliases(self._connection).get(check_name(name))
-        if version is None or not is_version(name, version):
+        name = check_name(name)
+        version = self._version(name)
+        if version is None:
             raise self._unknown(name)
         return ServerCollection(name, version, self._connection)
 
     def published(self, name: str) -> Published | None:
-        version = aliases(self._connection).get(check_name(name))
-        if version is None or not is_version(name, version):
+        version = self._version(check_name(name))
+        if version is None:
             return None
         text = relevance(self._connection, version)
         return Published(version, None if text is None else sha256(text.encode()).hexdigest())
 
     def describe(self, name: str) -> Description | None:
-        version = aliases(self._connection).get(check_name(name))
-        if version is None or not is_version(name, version):
+        name = check_name(name)
+        version = self._version(name)
+        if version is None:
             return None
         said = _about(self._connection, name, version)
         return Description(int(said["count"]), said["facts"], relevance(self._connection, version))
 
     def build(self, name: str, dimension: int) -> ServerBuild:
-        version = aliases(self._connection).get(check_name(name))
+        name = check_name(name)
+        version = aliases(self._connection).get(name)
         there = self._connection.ask(lambda client: client.get_collections().collections)
         if name in (one.name for one in there) or (version is not None and not is_version(name, version)):
             raise NaruError(
@@ -88,7 +92,9 @@ class ServerStore:
         return ServerBuild(name, dimension, self._connection)
 
     def delete(self, name: str) -> None:
-        if check_name(name) not in self.names():
+        name = check_name(name)
+        version = self._version(name)
+        if version is None:
             raise self._unknown(name)
         self._connection.ask(
             lambda client: client.update_collection_aliases(
@@ -97,6 +103,7 @@ class ServerStore:
                 else []
             )
         )
+        drop(self._connection, version)
         sweep(self._connection, name, keep=())
         if (cache := self.cache(name)) is not None:
             shutil.rmtree(cache, ignore_errors=True)
@@ -113,6 +120,11 @@ class ServerStore:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _version(self, name: str) -> str | None:
+        """The published version of a collection that naru made."""
+        version = aliases(self._connection).get(name)
+        return version if version is not None and is_version(name, version) else None
 
     def _unknown(self, name: str) -> NaruError:
         there = ", ".join(self.names()) or "none"
@@ -183,7 +195,11 @@ class ServerCollection:
 
     def keep_relevance(self, text: str) -> None:
         # To what is published now: it may be another version than when this one was opened.
-        version = aliases(self._connection).get(self.name, self._version)
+        version = aliases(self._connection).get(self.name)
+        if version is None:
+            raise NaruError(
+                f"The collection {self.name!r} at {self.location} was deleted meanwhile; its calibration is not kept."
+            )
         keep_relevance(self._connection, version, text)
 
     def close(self) -> None:

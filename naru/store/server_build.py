@@ -25,6 +25,7 @@ from naru.store.server_versions import (
     aliases,
     drop,
     keep_relevance,
+    mark_published,
     relevance,
     sweep,
 )
@@ -80,6 +81,7 @@ class ServerBuild:
             keep_relevance(self._connection, self._version, calibration)
         self._connection.ask(self._swap)
         self._over = True
+        mark_published(self._connection, self._version)
         sweep(self._connection, self._name, keep=(self._version, before))
 
     def __enter__(self) -> Self:

@@ -17,7 +17,7 @@ from naru.store.connection import ATTEMPTS, Connection
 
 STAMP = "%Y%m%dT%H%M%S"
 _ABANDONED = timedelta(days=1)
-"""A build this old without a manifest has died: nobody else may be building for that long."""
+"""A build this old that was never published has died: nobody else may be building for that long."""
 _ABOUT = UUID("0d0c7b9e-3a6f-5a57-8f0e-6e6172752122")
 
 
@@ -62,13 +62,35 @@ def is_version(name: str, collection: str) -> bool:
     return re.fullmatch(rf"{re.escape(name)}__v\d{{8}}T\d{{6}}-[0-9a-f]{{6}}", collection) is not None
 
 
+def mark_published(connection: Connection, version: str) -> None:
+    """From now on `sweep` may remove the version, once another one is published."""
+    part: list[int | str | UUID] = [str(about_id(0))]
+    connection.ask(lambda client: client.set_payload(version, {"published": True}, points=part, wait=True))
+
+
+def was_published(connection: Connection, version: str) -> bool:
+    records = retrieve(connection, version, [str(about_id(0))], ["published"])
+    return bool(records and (records[0].payload or {}).get("published"))
+
+
 def sweep(connection: Connection, name: str, keep: tuple[str | None, ...]) -> None:
-    """Delete the collection's versions but for those to keep and for builds that may be alive."""
+    """Delete the collection's versions that others have replaced, and dead builds, but for those to keep.
+
+    Several processes may publish and sweep at once: a build that is not published yet is left alone, however near it is,
+    and what the alias points at is asked last, so a version found published and not pointed at is out of use for good.
+    """
     there = connection.ask(lambda client: client.get_collections().collections)
-    for version in (one.name for one in there if is_version(name, one.name) and one.name not in keep):
-        begun = datetime.strptime(version.removeprefix(f"{name}__v")[:15], STAMP).replace(tzinfo=UTC)
-        if datetime.now(UTC) - begun > _ABANDONED or about(connection, version) is not None:
+    versions = [one.name for one in there if is_version(name, one.name) and one.name not in keep]
+    over = [one for one in versions if _abandoned(name, one) or was_published(connection, one)]
+    current = aliases(connection).get(name)
+    for version in over:
+        if version != current:
             drop(connection, version)
+
+
+def _abandoned(name: str, version: str) -> bool:
+    begun = datetime.strptime(version.removeprefix(f"{name}__v")[:15], STAMP).replace(tzinfo=UTC)
+    return datetime.now(UTC) - begun > _ABANDONED
 
 
 def drop(connection: Connection, version: str, attempts: int = ATTEMPTS) -> None:

@@ -145,7 +145,13 @@ class Versions:
             return None
 
     def keep_relevance(self, text: str) -> None:
+        """NaruError where nothing is published any more: a later collection of that name would inherit it."""
         with self._changing():
+            if self.current() is None:
+                raise NaruError(
+                    f"The collection {self.folder.name!r} in {self.folder.parent} was deleted meanwhile; its "
+                    "calibration is not kept."
+                )
             swap = self.folder / ".relevance.json"
             swap.write_text(text, "utf-8")
             _sync_one(swap)

@@ -62,8 +62,8 @@ class QdrantOverHttp(ThreadingHTTPServer):
             case "GET /aliases":
                 return engine.get_aliases()
             case "POST /collections/aliases":
-                change = models.ChangeAliasesOperation.model_validate_json(body)
-                return engine.update_collection_aliases(change.actions)
+                swap = models.ChangeAliasesOperation.model_validate_json(body)
+                return engine.update_collection_aliases(swap.actions)
             case "GET /collections":
                 return engine.get_collections()
             case "PUT /collections/*":
@@ -83,6 +83,9 @@ class QdrantOverHttp(ThreadingHTTPServer):
             case "POST /collections/*/points":
                 points = models.PointRequest.model_validate_json(body)
                 return engine.retrieve(name, points.ids, points.with_payload, points.with_vector)
+            case "POST /collections/*/points/payload":
+                change = models.SetPayload.model_validate_json(body)
+                return engine.set_payload(name, change.payload, change.points)
             case "POST /collections/*/points/query":
                 query = models.QueryRequest.model_validate_json(body)
                 return engine.query_points(

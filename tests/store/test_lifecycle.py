@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -194,6 +195,27 @@ def test_names_that_no_engine_could_keep_are_refused(store: Store, bad: str) -> 
             ask(bad)
 
 
+def test_a_name_is_one_however_its_hangul_is_written(
+    store: Store, name: str, some_points: Points, manifest: Manifest
+) -> None:
+    apart = unicodedata.normalize("NFD", name)
+    publish(store, apart, some_points(3), manifest)
+    assert name in store.names()
+    for spelt in (name, apart):
+        assert ids(store, spelt) == {"p0000", "p0001", "p0002"}
+        collection = store.open(spelt)
+        assert collection.name == name
+        collection.keep_relevance("{}")
+        collection.close()
+        described, published = store.describe(spelt), store.published(spelt)
+        assert described is not None
+        assert described.passages == 3
+        assert published is not None
+        publish(store, spelt, some_points(3), manifest)
+    store.delete(apart)
+    assert name not in store.names()
+
+
 def test_retrieve_keeps_the_order_and_leaves_out_the_unknown(
     store: Store, name: str, some_points: Points, manifest: Manifest
 ) -> None:
@@ -331,3 +353,18 @@ def test_a_calibration_is_kept_under_the_name_and_outlives_a_publish(
     collection = store.open(name)
     assert collection.relevance() is None
     collection.close()
+
+
+def test_a_calibration_of_a_collection_that_was_deleted_is_not_kept(
+    store: Store, name: str, some_points: Points, manifest: Manifest
+) -> None:
+    publish(store, name, some_points(4), manifest)
+    collection = store.open(name)
+    store.delete(name)
+    with pytest.raises(NaruError, match="was deleted"):
+        collection.keep_relevance("late")
+    collection.close()
+    publish(store, name, some_points(2), manifest)
+    again = store.open(name)
+    assert again.relevance() is None
+    again.close()

@@ -15,7 +15,8 @@ from qdrant_client import models
 
 from naru.documents import Passage
 from naru.errors import NaruError
-from naru.store import Manifest, Point, Request, Scores, Store, connection, open_store
+from naru.store import Manifest, Point, Request, Scores, Store, connection, open_store, server_build
+from naru.store.server_versions import sweep
 
 Points = Callable[..., list[Point]]
 
@@ -176,6 +177,40 @@ def test_builds_that_died_long_ago_are_cleaned_and_young_ones_are_not(
     publish(store, some_points(1), manifest)
     assert names[1] in versions(qdrant)
     assert names[30] not in versions(qdrant)
+
+
+def test_a_build_published_before_another_has_swept_stays(
+    store: Store, some_points: Points, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[str] = []
+
+    def late(*given: Any, **kept: Any) -> None:
+        if not swept:
+            swept.append("first")
+            publish(store, some_points(2), manifest)
+        sweep(*given, **kept)
+
+    monkeypatch.setattr(server_build, "sweep", late)
+    publish(store, some_points(1), manifest)
+    assert store.open("demo").count() == 2
+
+
+def test_a_build_about_to_be_published_is_not_swept(
+    store: Store, some_points: Points, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap = server_build.ServerBuild._swap
+    others: list[int] = []
+
+    def late(build: server_build.ServerBuild, client: Any) -> None:
+        if not others:
+            others.append(2)
+            publish(store, some_points(2), manifest)
+        swap(build, client)
+
+    monkeypatch.setattr(server_build.ServerBuild, "_swap", late)
+    publish(store, some_points(1), manifest)
+    assert others == [2]
+    assert store.open("demo").count() == 1
 
 
 def test_a_server_that_goes_away_does_not_hide_the_first_error(
