@@ -83,7 +83,7 @@ def matches(
     `texts` are the queries' by id; `statistics` are those of a query by its number where they are not the collection's.
     """
     first = candidates.ranks(logits) < READ
-    wanted = list(dict.fromkeys(np.array(candidates.passages)[first].tolist()))
+    wanted = list(dict.fromkeys(candidates.passages[row] for row in np.flatnonzero(first)))
     terms = {
         passage.id: searcher.analyzer.document(passage.text[:READ_CHARACTERS], passage.title)
         for passage in searcher.collection.retrieve(wanted)
@@ -94,7 +94,7 @@ def matches(
     return np.array(
         [
             matched(
-                searcher.analyzer.query(texts[query]),
+                searcher.terms(texts[query]),
                 held[number],
                 searcher.statistics if statistics is None else statistics(number),
             )
@@ -151,12 +151,13 @@ def fit(given: Queries) -> Answering:
 
 
 def _threshold(held_out: Floats, given: Queries) -> float:
-    """The probability, a half or more, below which most more of the queries without an answer lie than of those with one
-    (Youden, 1950), by cross-fitted logits [q]; of the latter at most MOST_REFUSED, as split conformal counts them."""
+    """The probability below which most more of the queries without an answer lie than of those with one (Youden, 1950), by
+    cross-fitted logits [q]; of the latter at most MOST_REFUSED, as split conformal counts them. Where they are too few for
+    that count, none."""
     units = np.unique(given.units[given.answerable], return_inverse=True)[1].astype(np.int64)
     bound = conformal.coverage(held_out[given.answerable], units, MOST_REFUSED)
-    most = 0.0 if bound.cutoff is None else max(0.0, bound.cutoff)
-    tried = np.unique(np.append(held_out[(held_out > 0) & (held_out <= most)], 0.0))
+    most = held_out[given.answerable].min() if bound.cutoff is None else bound.cutoff
+    tried = np.unique(np.append(held_out[held_out <= most], most))
     below = [
         np.searchsorted(np.sort(held_out[kind]), tried) / kind.sum()
         for kind in (given.answerable, ~given.answerable)
@@ -172,7 +173,8 @@ def logits(model: Answering, given: Queries) -> Floats:
 
 
 def cross_fit(given: Queries) -> Floats:
-    """[q] logits of P(answerable), each by a model that saw nothing of its query's cluster. NaruError as `fit`."""
+    """[q] logits of P(answerable), each by a model that saw nothing of its query's cluster. NaruError where what is left
+    without a fold has fewer than LEAST queries of a kind."""
     fold = _folds(given)
     found = np.empty(len(fold))
     for number in range(FOLDS):

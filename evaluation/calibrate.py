@@ -31,7 +31,7 @@ from naru.answering import Answering
 from naru.beir import Split
 from naru.errors import NaruError
 from naru.maps import Map
-from naru.relevance import Basis, Fit, Relevance, Scores
+from naru.relevance import ASKED, Basis, Fit, Relevance, Scores
 from naru.sketch import sketched
 from search import Searcher
 from search.searcher import PREFETCH
@@ -225,7 +225,7 @@ def calibrate(
         queries=len(split.queries),
         answerable=len(split.answerable),
         fitted=datetime.now(UTC).date().isoformat(),
-        asked=sketched(("", text) for text in split.queries.values()),
+        asked=sketched((("", text) for text in split.queries.values()), ASKED),
     )
     return Calibration(Relevance({mode: one.fit for mode, one in modes.items()}, basis), modes)
 

@@ -74,7 +74,8 @@ class Candidates:
     @cached_property
     def alphabetical(self) -> Integers:
         """[n] the place of each row's passage id among all of them, equal for equal ids: what breaks ties."""
-        return np.unique(np.array(self.passages, np.str_), return_inverse=True)[1].astype(np.int64)
+        places = {passage: place for place, passage in enumerate(sorted(set(self.passages)))}
+        return np.array([places[passage] for passage in self.passages], np.int64)
 
     def ranks(self, scores: Floats) -> Integers:
         """[n] each row's place among its query's by falling score, from 0; ties by passage id, as in serving."""

@@ -24,7 +24,7 @@ from naru import __version__
 from naru.beir import Beir, Split, write_qrels
 from naru.documents import Document, Passage
 from naru.errors import NaruError
-from naru.relevance import MODES
+from naru.relevance import ASKED, MODES
 from naru.sketch import held
 from search import Searcher
 
@@ -167,7 +167,13 @@ def _seen(judged: Split, searcher: Searcher | Service | None) -> str | None:
         return None
     share = 1.0
     if basis.judgements != judgements_hash(judged):
-        share = held(basis.asked, (("", text) for text in judged.queries.values()))
+        found = held(basis.asked, (("", text) for text in judged.queries.values()), ASKED)
+        if found is None:
+            return (
+                f"Whether the calibration was fitted to some of these queries ({basis.split!r}) is not known: it saw many, and "
+                "keeps the hashes of some."
+            )
+        share = found
     if not share:
         return None
     which = "these very queries" if share == 1 else f"about {share:.0%} of these queries"

@@ -257,13 +257,17 @@ def holm(p: Floats) -> Floats:
 
 
 def allowances(said: Sequence[str]) -> dict[str, float]:
-    """Measure -> how much it may fall, of texts such as `nDCG@10:0.01`. NaruError for what is none."""
-    found = {}
+    """Measure -> how much it may fall, of texts such as `nDCG@10:0.01`, or `nDCG@10,P@3:0.01` for both. NaruError for what is
+    none, and for a measure given twice."""
+    found: dict[str, float] = {}
     for one in said:
         name, colon, most = one.rpartition(":")
         if not colon or not re.fullmatch(r"\d+(\.\d+)?|\.\d+", most):
             raise NaruError(f"{one!r}; expected a measure and how much it may fall, such as nDCG@10:0.01.")
-        found[measure_names(name)[0]] = float(most)
+        for measure in measure_names(name):
+            if measure in found:
+                raise NaruError(f"{one!r}: how much {measure} may fall is given twice; expected it once.")
+            found[measure] = float(most)
     return found
 
 

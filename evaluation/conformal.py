@@ -64,7 +64,8 @@ def silence(scores: Floats, units: Integers, q: float, delta: float) -> Bound:
     1 - `delta`.
 
     `scores` [n]: each unanswerable query's best candidate, -inf where it has none; `units` [n]. A unit counts
-    as shown something when any of its queries is.
+    as shown something when any of its queries is. A cut-off of None without `needed`: so few have a candidate at all
+    that none need be cut off.
     """
     from scipy.stats import binom
 
@@ -75,6 +76,8 @@ def silence(scores: Floats, units: Integers, q: float, delta: float) -> Bound:
     if small_enough == 0:
         return Bound(None, math.ceil(math.log(delta) / math.log1p(-q) - 1e-9))
     highest = float(np.sort(best)[-small_enough])  # and k = small_enough - 1 above it
+    if highest == -math.inf:
+        return Bound(None)
     return Bound(float(np.nextafter(highest, math.inf)))
 
 

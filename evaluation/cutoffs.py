@@ -99,7 +99,7 @@ class Offered:
     def coverage(self, alpha: float = 0.1, *, every: bool = False, name: str = "sensitive") -> Cutoff:
         """For 1 - `alpha` of the queries with an answer the best relevant passage is shown, or `every` one of them."""
         which = "every relevant passage is" if every else "the best relevant passage is"
-        promise = f"for at least {1 - alpha:.0%} of the queries that have an answer, {which} shown"
+        promise = f"for at least {_percent(1 - alpha)} of the queries that have an answer, {which} shown"
         answerable = self.candidates.relevant > 0
         scores = self._lowest() if every else self._highest(self.candidates.right)
         units = _renumbered(self.candidates.units[answerable])
@@ -120,12 +120,13 @@ class Offered:
 
     def precision(self, aim: Aim | None = None, name: str = "precise") -> Cutoff:
         """Without an `aim`: 0.9 with confidence 0.9, per hit where there are units enough to certify that, else per
-        query. Only the number of units decides, which the guarantee survives."""
+        query. Only the number of units decides, which the guarantee survives. Queries about one passage are one unit: they
+        are right or wrong together, and taken for independent they would certify too much."""
         hits = Shown.of(
             self.candidates.query,
             self.logits,
             self.candidates.right,
-            _renumbered(self.candidates.units),
+            _renumbered(self.candidates.clusters),
             (aim or Aim()).depth,
         )
         units, size = len(np.unique(hits.units)), hits.size
@@ -134,12 +135,15 @@ class Offered:
             aim = aim if units >= 2 * aim.needed(size) else Aim(per="query")
         of = "the hits shown" if aim.per == "hit" else "a query's hits shown, on average over queries,"
         promise = (
-            f"of {of} at least {aim.p:.0%} are relevant, with confidence {1 - aim.delta:.0%} "
+            f"of {of} at least {_percent(aim.p)} are relevant, with confidence {_percent(1 - aim.delta)} "
             f"(of a query's first {aim.depth} hits)"
         )
         counts = (len(self.candidates.queries), units)
+        called = self._called("queries")
+        if units < counts[0] and not self.candidates.asked:
+            called = "passages (or groups of them) that queries are about"
         if units < (least := aim.needed(size)):
-            return self._too_few(name, promise, least, counts, self._called("queries"))
+            return self._too_few(name, promise, least, counts, called)
         cutoff = precision(hits, aim)
         if cutoff is None:
             needed = enough(hits, aim)
@@ -148,8 +152,9 @@ class Offered:
                 if needed
                 else "nor would sixteen times as many like these do"
             )
-            best = f"{hits.best(aim.per):.0%} are relevant at best" if len(hits.query) else "there are none"
-            reason = f"no cut-off was shown to be that precise by {units} {self._called('queries')} ({best}); {more}"
+            best = hits.best(aim.per) if len(hits.query) else 0.0
+            seen = f"here {best:.0%} at best" + (", which may be luck" if best > aim.p else "")
+            reason = f"no cut-off was shown to be that precise by {units} {called} ({seen}); {more}"
             return replace(self._none(name, promise, reason, counts), needed=needed)
         shown, right = hits.counts(cutoff)
         found = {
@@ -163,8 +168,8 @@ class Offered:
     def silence(self, q: float = 0.1, delta: float = 0.1, *, name: str = "silent") -> Cutoff:
         """At most a share `q` of the queries without an answer gets anything shown."""
         promise = (
-            f"at most {q:.0%} of the queries without an answer get anything shown, "
-            f"with confidence {1 - delta:.0%}"
+            f"at most {_percent(q)} of the queries without an answer get anything shown, "
+            f"with confidence {_percent(1 - delta)}"
         )
         without = self.candidates.relevant == 0
         best = self._highest(np.ones(len(self.logits), np.bool_))[without]
@@ -175,12 +180,13 @@ class Offered:
             return self._too_few(
                 name, promise, bound.needed, counts, self._called("queries without an answer")
             )
-        if bound.cutoff is None or not math.isfinite(bound.cutoff):
-            return self._none(name, promise, "no query without an answer has a candidate to cut off", counts)
-        shown = int((best >= bound.cutoff).sum())
+        if bound.cutoff is None:
+            reason = "so few queries without an answer have a candidate that none need be cut off"
+            return self._none(name, promise, reason, counts)
+        shown = len(np.unique(units[best >= bound.cutoff]))
         found = {
-            "shown": shown / len(best),
-            "shown at most": conformal.share_at_most(shown, len(best), delta),
+            "shown": shown / counts[1],
+            "shown at most": conformal.share_at_most(shown, counts[1], delta),
         }
         return self._at(name, promise, bound.cutoff, found, counts)
 
@@ -274,6 +280,11 @@ def read_promise(asked: str) -> tuple[str, float | None]:
     if not 0 < share < 1:
         raise NaruError(f"Promise {asked!r}: the share is {said!r}; expected a number between 0 and 1.")
     return kind, share
+
+
+def _percent(share: float) -> str:
+    """A share as it was promised, not rounded to another."""
+    return f"{100 * share:.10g}%"
 
 
 def _sweep(scores: Floats, right: Booleans) -> tuple[Floats, Floats, Floats]:

@@ -111,7 +111,8 @@ def findings(
     groups = groups_by(judged, group)
     queries = list(judged.answerable)
     rejections = {
-        name: rejection(run, judged, evaluation.sure.get(name)) for name, run in evaluation.runs.items()
+        name: rejection(run, judged, evaluation.sure.get(name), groups)
+        for name, run in evaluation.runs.items()
     }
     return Findings(
         evaluation=evaluation,

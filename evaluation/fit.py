@@ -183,16 +183,34 @@ def _isotonic(said: Floats, right: Booleans) -> Knots:
     ranked, hit = said[order], right[order]
     level = IsotonicRegression(increasing=True).fit_transform(ranked, hit)
     edges = np.flatnonzero(np.append(True, level[1:] != level[:-1]))
-    raw: list[float] = []
-    calibrated: list[float] = []
+    blocks: list[_Block] = []
     for start, end in zip(edges, [*edges[1:], len(level)], strict=True):
-        middle = float(ranked[start:end].mean())
-        share = (float(hit[start:end].sum()) + 0.5) / (end - start + 1)
-        value = math.log(share) - math.log1p(-share)
-        if not raw or (middle > raw[-1] and value > calibrated[-1]):
-            raw.append(middle)
-            calibrated.append(value)
-    return Knots(tuple(raw), tuple(calibrated))
+        block = _Block(end - start, float(ranked[start:end].sum()), float(hit[start:end].sum()))
+        while blocks and (block.value <= blocks[-1].value or block.middle <= blocks[-1].middle):
+            block = blocks.pop() + block  # the half a hit has put them out of order
+        blocks.append(block)
+    return Knots(tuple(block.middle for block in blocks), tuple(block.value for block in blocks))
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Neighbouring rows that get one probability: how many, the sum of their logits, how many are right."""
+
+    rows: int
+    said: float
+    hits: float
+
+    def __add__(self, other: _Block) -> _Block:
+        return _Block(self.rows + other.rows, self.said + other.said, self.hits + other.hits)
+
+    @property
+    def middle(self) -> float:
+        return self.said / self.rows
+
+    @property
+    def value(self) -> float:
+        share = (self.hits + 0.5) / (self.rows + 1)
+        return math.log(share) - math.log1p(-share)
 
 
 def _scores(candidates: Candidates, semantic: float | None, lexical: float | None) -> Floats:

@@ -115,10 +115,14 @@ class Shown:
         return float(right.sum() / shown.sum()) if shown.any() else math.nan
 
     def best(self, per: Per) -> float:
-        """The highest precision of the cut-offs above which a tenth of the queries has a hit."""
+        """The highest precision of the cut-offs above which a tenth of the queries has a hit, or all that have any where
+        they are fewer. ValueError where none has."""
         first = np.full(len(self.units), -np.inf)
         np.maximum.at(first, self.query, self.logit)
-        strictest = float(np.sort(first)[-max(1, len(first) // 10)])
+        first = np.sort(first[np.isfinite(first)])
+        if not len(first):
+            raise ValueError("This is a bug: there is no hit to be precise about.")
+        strictest = float(first[-min(len(first), max(1, len(self.units) // 10))])
         tried = np.unique(np.quantile(self.logit[self.logit <= strictest], np.linspace(0, 1, 50)))
         return max(self.precision(float(cutoff), per) for cutoff in tried)
 

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.figures import Estimate
-from evaluation.intervals import DRAWS, LEVEL, SEED, chunks, drawn
+from evaluation.intervals import DRAWS, LEVEL, SEED, chunks, drawn, groups_of
 from evaluation.runs import Run
 from naru.beir import Split
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
 
@@ -43,12 +44,19 @@ class Gained:
 
 
 def auroc_interval(
-    scores: Floats, positive: Booleans, *, draws: int = DRAWS, level: float = LEVEL, seed: int = SEED
+    scores: Floats,
+    positive: Booleans,
+    groups: Integers | None = None,
+    *,
+    draws: int = DRAWS,
+    level: float = LEVEL,
+    seed: int = SEED,
 ) -> tuple[float, float]:
-    """The percentile bootstrap interval; queries with and without an answer are drawn apart. NaN without both."""
+    """The percentile bootstrap interval; queries with and without an answer are drawn apart, or `groups` [q] whole, numbered
+    from 0. NaN without both."""
     if positive.all() or not positive.any():
         return float("nan"), float("nan")
-    areas = _drawn([scores], positive, draws, seed)[0]
+    areas = _drawn([scores], positive, groups, draws, seed)[0]
     low, high = np.quantile(areas, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -57,13 +65,15 @@ def auroc_gain(
     scores: Floats,
     others: Floats,
     positive: Booleans,
+    groups: Integers | None = None,
     *,
     draws: int = DRAWS,
     level: float = LEVEL,
     seed: int = SEED,
 ) -> Gained:
-    """`scores` against `others` by a paired bootstrap: both see the same draws. All [queries]."""
-    ours, theirs = _drawn([scores, others], positive, draws, seed)
+    """`scores` against `others` by a paired bootstrap: both see the same draws, as `auroc_interval` makes them. All
+    [queries]."""
+    ours, theirs = _drawn([scores, others], positive, groups, draws, seed)
     gains = ours - theirs
     low, high = np.quantile(gains, [(1 - level) / 2, (1 + level) / 2])
     tail = min((gains <= 0).sum(), (gains >= 0).sum())
@@ -71,7 +81,7 @@ def auroc_gain(
         auroc(scores, positive) - auroc(others, positive),
         float(low),
         float(high),
-        float(min(1.0, 2 * (1 + tail) / (1 + draws))),
+        float(min(1.0, 2 * (1 + tail) / (1 + len(gains)))),
     )
 
 
@@ -111,9 +121,14 @@ class Rejection:
     area: float
 
 
-def rejection(run: Run, judged: Split, sure: Mapping[str, float] | None = None) -> Rejection | None:
+def rejection(
+    run: Run,
+    judged: Split,
+    sure: Mapping[str, float] | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> Rejection | None:
     """Of one run over all judged queries, by how `sure` it is of an answer where it says that; None where all queries
-    have an answer, or none has."""
+    have an answer, or none has. `groups` of queries are drawn whole."""
     answerable = judged.answerable
     if not judged.no_answer or not answerable:
         return None
@@ -129,16 +144,24 @@ def rejection(run: Run, judged: Split, sure: Mapping[str, float] | None = None) 
     )
     positive = np.array([query in answerable for query in judged.qrels])
     value = auroc(scores, positive)
-    return Rejection(Estimate(value, *auroc_interval(scores, positive)), risk_coverage(scores, right).area)
+    interval = auroc_interval(scores, positive, groups_of(list(judged.qrels), groups))
+    return Rejection(Estimate(value, *interval), risk_coverage(scores, right).area)
 
 
-def _drawn(scores: list[Floats], positive: Booleans, draws: int, seed: int) -> list[Floats]:
-    """The AUROC of each score in each draw; the draws are the same for all."""
-    yes, no = int(positive.sum()), int((~positive).sum())
+def _drawn(
+    scores: list[Floats], positive: Booleans, groups: Integers | None, draws: int, seed: int
+) -> list[Floats]:
+    """The AUROC of each score in each draw; the draws are the same for all. Of groups, draws without a query of both kinds
+    say nothing and are left out."""
     rng = np.random.default_rng(seed)
     areas: list[list[Floats]] = [[] for _ in scores]
     for rows in chunks(draws, len(positive)):
-        with_answer, without = drawn(rng, rows, yes), drawn(rng, rows, no)
+        if groups is None:
+            with_answer, without = (drawn(rng, rows, int(kind.sum())) for kind in (positive, ~positive))
+        else:
+            counts = drawn(rng, rows, int(groups.max()) + 1)[:, groups]
+            counts = counts[counts[:, positive].any(axis=1) & counts[:, ~positive].any(axis=1)]
+            with_answer, without = counts[:, positive], counts[:, ~positive]
         for one, found in zip(scores, areas, strict=True):
             found.append(_areas(one, positive, with_answer, without))
     return [np.concatenate(found) for found in areas]

@@ -47,7 +47,7 @@ class _Quantiser:
         self._weights = {tensor.name: tensor for tensor in graph.initializer}
         self._nodes: list[NodeProto] = []
         self._rows: set[str] = set()
-        self._columns: set[str] = set()
+        self._made: set[str] = set()
 
     def run(self) -> None:
         self._constant("int8.axis", np.array([-1], np.int64))
@@ -87,8 +87,8 @@ class _Quantiser:
             self._add("Sub", [x, f"{x}.low"], f"{x}.above")
             self._add("Div", [f"{x}.above", f"{x}.range"], f"{x}.share")
             self._add("QuantizeLinear", [f"{x}.share", "int8.step", "int8.zero"], f"{x}.u8")
-        if weight not in self._columns:
-            self._columns.add(weight)
+        if weight not in self._made:
+            self._made.add(weight)
             integers, scale = _columns(to_array(self._weights[weight]))
             self._constant(f"{weight}.s8", integers)
             self._constant(f"{weight}.scale", scale)
@@ -100,19 +100,24 @@ class _Quantiser:
         self._add("Add", [f"{y}.scaled", f"{y}.offset"], y)
 
     def _embedding(self, table: str, ids: str, y: str) -> None:
-        rows = to_array(self._weights[table])
-        scale = np.maximum(np.abs(rows).max(1, keepdims=True) / 127, 1e-12).astype(np.float32)
-        self._constant(f"{table}.s8", np.round(rows / scale).astype(np.int8))
-        self._constant(f"{table}.scale", scale)
-        self._add("Gather", [f"{table}.s8", ids], f"{y}.s8")
-        self._add("Gather", [f"{table}.scale", ids], f"{y}.scale")
+        name = f"{table}.rows"  # a table may be a matrix too, whose columns have other scales
+        if name not in self._made:
+            self._made.add(name)
+            rows = to_array(self._weights[table])
+            scale = np.maximum(np.abs(rows).max(1, keepdims=True) / 127, 1e-12).astype(np.float32)
+            self._constant(f"{name}.s8", np.round(rows / scale).astype(np.int8))
+            self._constant(f"{name}.scale", scale)
+        self._add("Gather", [f"{name}.s8", ids], f"{y}.s8")
+        self._add("Gather", [f"{name}.scale", ids], f"{y}.scale")
         self._add("Cast", [f"{y}.s8"], f"{y}.float", to=TensorProto.FLOAT)
         self._add("Mul", [f"{y}.float", f"{y}.scale"], y)
 
     def _half(self, gemm: NodeProto) -> None:
         weight = gemm.input[1]
-        self._constant(f"{weight}.half", to_array(self._weights[weight]).astype(np.float16))
-        self._add("Cast", [f"{weight}.half"], f"{weight}.float", to=TensorProto.FLOAT)
+        if f"{weight}.half" not in self._made:
+            self._made.add(f"{weight}.half")
+            self._constant(f"{weight}.half", to_array(self._weights[weight]).astype(np.float16))
+            self._add("Cast", [f"{weight}.half"], f"{weight}.float", to=TensorProto.FLOAT)
         gemm.input[1] = f"{weight}.float"
         self._nodes.append(gemm)
 

@@ -140,6 +140,10 @@ _PRIOR = {
 }
 
 
+ASKED = 4096
+"""The hashes of queries that a fit keeps: enough to tell of some dozens of queries whether they are among 100,000."""
+
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What a fit rests on: the collection version (`created`, `passages` and their `sketch`, fingerprints), the
@@ -157,7 +161,7 @@ class Basis:
     answerable: int
     fitted: str
     sketch: Sketch = ()
-    asked: Sketch = ()  # of the queries, as passages without a title
+    asked: Sketch = ()  # of the queries, as passages without a title; of size ASKED
 
     def void(self, made: Made) -> str | None:
         """Why a fit on this basis says nothing about a collection; None: it holds."""

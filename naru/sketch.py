@@ -1,8 +1,8 @@
 """How much of one collection is in another, from a few hundred hashes of each.
 
-A sketch is the SIZE smallest 64-bit hashes of a collection's passages (bottom-k: Cohen and Kaplan, 2007). Of the SIZE
-smallest of two sketches together, the share that both hold estimates |A and B| / |A or B|, with a standard error of at
-most .03; of collections of up to SIZE passages it is exact.
+A sketch is the `size` (SIZE, where no other is given) smallest 64-bit hashes of a collection's passages (bottom-k: Cohen
+and Kaplan, 2007). Of the SIZE smallest of two sketches together, the share that both hold estimates |A and B| / |A or B|,
+with a standard error of at most .03; of collections of up to SIZE passages it is exact.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ Sketch = tuple[str, ...]
 class Sketcher:
     """Takes passages one by one, in constant memory. The order makes no difference."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = SIZE) -> None:
+        self._size = size
         self._least: list[int] = []  # negated: the greatest of them is on top
         self._held: set[int] = set()
 
@@ -28,7 +29,7 @@ class Sketcher:
         number = -_hash(title, text)
         if number in self._held:
             return
-        if len(self._least) < SIZE:
+        if len(self._least) < self._size:
             heappush(self._least, number)
             self._held.add(number)
         elif number > self._least[0]:
@@ -44,9 +45,9 @@ def _hash(title: str, text: str) -> int:
     return int.from_bytes(digest, "big")
 
 
-def sketched(passages: Iterable[tuple[str, str]]) -> Sketch:
+def sketched(passages: Iterable[tuple[str, str]], size: int = SIZE) -> Sketch:
     """Of (title, text) pairs."""
-    sketcher = Sketcher()
+    sketcher = Sketcher(size)
     for title, text in passages:
         sketcher.add(title, text)
     return sketcher.sketch()
@@ -61,10 +62,10 @@ def shared(one: Sketch, two: Sketch) -> float:
     return sum(each in both for each in least) / len(least)
 
 
-def held(sketch: Sketch, passages: Iterable[tuple[str, str]]) -> float:
-    """About what share in [0, 1] of these (title, text) pairs is in the collection of the sketch; exact where that has
-    fewer than SIZE passages. Of those above the greatest hash of a full sketch nothing is known."""
+def held(sketch: Sketch, passages: Iterable[tuple[str, str]], size: int = SIZE) -> float | None:
+    """About what share in [0, 1] of these (title, text) pairs is in the collection of a sketch of that size; exact where that
+    has fewer passages. Of those above the greatest hash of a full sketch nothing is known; None where it is so of all."""
     hashes = {_hash(title, text) for title, text in passages}
-    if len(sketch) == SIZE:
+    if len(sketch) == size:
         hashes = {one for one in hashes if one <= int(sketch[-1], 16)}
-    return len(hashes & {int(one, 16) for one in sketch}) / max(1, len(hashes))
+    return len(hashes & {int(one, 16) for one in sketch}) / len(hashes) if hashes else None

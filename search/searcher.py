@@ -193,6 +193,10 @@ class Searcher:
         )
         return Offer(tuple(found), known_share(bm25, self.statistics))
 
+    def terms(self, query: str) -> Terms:
+        """What is looked for in passages, by namespace, its keyboard layout set right. NaruError as `search`."""
+        return _terms(self._read(query).tokens)
+
     def _cut(self, fit: Fit, cutoff: float | str | None, filter: Filter | None) -> Cut | None:
         if cutoff is None:
             return None

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from naru.sketch import SIZE, shared, sketched
+from naru.sketch import SIZE, held, shared, sketched
 
 
 def passages(start: int, end: int) -> list[tuple[str, str]]:
@@ -35,6 +35,20 @@ def test_neither_order_nor_repetition_matters() -> None:
     random.Random(1).shuffle(mixed)
     assert sketched(mixed) == sketched(passages(0, 1000))
     assert len(sketched(mixed)) == SIZE
+
+
+@pytest.mark.parametrize("size", [SIZE, 4096])
+def test_what_is_held_of_a_few(size: int) -> None:
+    large = sketched(passages(0, 20_000), size)
+    few = [held(large, passages(start, start + 500), size) for start in (0, 19_750, 30_000)]
+    assert few == pytest.approx([1, 0.5, 0], abs=0.25 if size == SIZE else 0.1)
+    assert held(sketched(passages(0, 100)), passages(90, 110)) == 0.5
+
+
+def test_of_what_lies_beyond_a_full_sketch_nothing_is_known() -> None:
+    full = sketched(passages(0, 100_000))
+    known = [held(full, passages(number, number + 1)) for number in range(3000)]
+    assert set(known) == {None, 1.0}
 
 
 def test_an_empty_sketch_says_nothing() -> None:

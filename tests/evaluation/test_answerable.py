@@ -134,11 +134,33 @@ def test_no_answer_costs_few_queries_that_have_one(noise: float) -> None:
     model = fit(mixed)
     said = 1 / (1 + np.exp(-logits(model, mixed)))
     refused = said < model.threshold
-    assert 0.5 <= model.threshold < 1
+    assert 0 < model.threshold < 1
     assert refused[given.answerable].mean() <= 0.15  # chosen on logits that were cross-fitted
-    assert refused[~given.answerable].mean() >= (said < 0.5)[~given.answerable].mean()
+    assert refused[~given.answerable].mean() >= refused[given.answerable].mean()
     if noise == 0.0:
         assert refused[given.answerable].mean() < 0.05
+        assert refused[~given.answerable].mean() > 0.95
+
+
+@pytest.mark.parametrize("separation", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("answerable", [200, 100, 40])
+def test_a_tenth_of_the_answerable_is_the_most_refused_however_few_have_an_answer(
+    answerable: int, separation: float
+) -> None:
+    """One signal of unit noise; 300 queries without an answer, in most of which P(answerable) is below a half."""
+
+    def drawn(rng: np.random.Generator) -> Queries:
+        has = np.arange(answerable + 300) < answerable
+        values = rng.normal(size=(len(has), 1)) + separation * has[:, None]
+        return Queries(("s",), values, has, np.arange(len(has)), np.arange(len(has)))
+
+    refused = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        model, unseen = fit(drawn(rng)), drawn(rng)
+        said = 1 / (1 + np.exp(-logits(model, unseen)))
+        refused.append((said < model.threshold)[unseen.answerable].mean())
+    assert np.mean(refused) <= 0.1 + 2 * 0.3 / np.sqrt(8 * answerable)  # two standard errors of the share
 
 
 def test_cross_fitted_logits_know_nothing_of_their_own_query() -> None:

@@ -159,7 +159,7 @@ def test_the_beta_map_equals_scikit_learns_logistic_regression_on_its_features()
 
 
 def test_the_knots_lie_on_scikit_learns_isotonic_regression() -> None:
-    """In the middle of its blocks, at its share with half a hit and half a miss added."""
+    """In the middle of its blocks, at its share with half a hit and half a miss added, where these rise."""
     rng = np.random.default_rng(4)
     said = np.sort(rng.normal(0, 2, 400))
     right = rng.uniform(size=400) < sigmoid(said)
@@ -170,6 +170,19 @@ def test_the_knots_lie_on_scikit_learns_isotonic_regression() -> None:
         block = level == level[np.searchsorted(said, raw)]
         assert said[block].mean() == pytest.approx(raw)
         assert sigmoid(np.array(calibrated)) == pytest.approx((right[block].sum() + 0.5) / (block.sum() + 1))
+
+
+def test_blocks_that_half_a_hit_puts_out_of_order_are_pooled_not_dropped() -> None:
+    said = np.concatenate([[-8.0, -7.9], np.linspace(-6, -3, 500), np.linspace(1, 3, 100)])
+    right = np.concatenate([[False, True], np.arange(500) % 50 == 0, np.arange(100) % 10 != 0])
+    found = fit_map("isotonic", said, right)
+    assert isinstance(found, Knots)
+    for low, high in ((-6, -3), (1, 3)):
+        rows = (said >= low) & (said <= high)
+        assert sigmoid(np.array([found(one) for one in said[rows]])).mean() == pytest.approx(
+            right[rows].mean(), abs=0.02
+        )
+    assert list(found.calibrated) == sorted(found.calibrated)
 
 
 @pytest.mark.parametrize("right", [np.zeros(30, np.bool_), np.ones(30, np.bool_)], ids=["never", "always"])

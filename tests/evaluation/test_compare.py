@@ -128,6 +128,12 @@ def test_groups_are_flipped_together() -> None:
     assert p(compare(("a", a), ("b", b), groups=groups)) == pytest.approx(2 / 2**3)
 
 
+def test_an_allowance_is_for_every_measure_that_it_names_and_given_once() -> None:
+    assert allowances(["nDCG@10,P@3:0.01", "AP:.5"]) == {"nDCG@10": 0.01, "P@3": 0.01, "AP": 0.5}
+    with pytest.raises(NaruError, match=r"nDCG@10 may fall is given twice"):
+        allowances(["nDCG@10:0.01", "nDCG@10:0.5"])
+
+
 def test_what_does_not_go_together() -> None:
     with pytest.raises(NaruError, match="b lacks 1 measures that a has: B"):
         compare(("a", measured(A=[1.0], B=[1.0])), ("b", measured(A=[1.0])))

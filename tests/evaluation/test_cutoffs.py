@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -205,7 +206,7 @@ def test_hits_no_better_than_chance_give_no_precise_cutoff() -> None:
     found = offered.precision()
     assert found.logit is None
     assert found.reason == (
-        "no cut-off was shown to be that precise by 300 queries (43% are relevant at best); nor would sixteen times as "
+        "no cut-off was shown to be that precise by 300 queries (here 43% at best); nor would sixteen times as "
         "many like these do"
     )
     assert found.needed is None
@@ -216,7 +217,7 @@ def test_almost_precise_enough_says_how_many_judgements_would_do() -> None:
     found = judged(rows, [1] * 60).precision()
     assert (found.logit, found.needed) == (None, 360)
     assert found.reason == (
-        "no cut-off was shown to be that precise by 60 queries (95% are relevant at best); some 360 like these would do"
+        "no cut-off was shown to be that precise by 60 queries (here 95% at best, which may be luck); some 360 like these would do"
     )
     assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(360)], [1] * 360).precision().logit is not None
     assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(240)], [1] * 240).precision().logit is None
@@ -247,6 +248,43 @@ def test_groups_are_the_units() -> None:
     groups = tuple(f"article {number % 20}" for number in range(100))
     found = judged(rows, [1] * 100, groups).precision()
     assert (found.queries, found.units, found.logit) == (100, 20, None)
+
+
+def test_queries_about_one_passage_are_right_or_wrong_together() -> None:
+    """Precision .85 by passages of 40 queries each: taken for independent, more than a tenth would be certified .9."""
+    certified = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        good = rng.random(20) < 0.85
+        rows = [(number, 5.0, int(good[number // 40])) for number in range(800)]
+        offered = judged(rows, [1] * 800, tuple(f"passage {number // 40}" for number in range(800)))
+        asked = Offered(replace(offered.candidates, asked=False), offered.logits)
+        found = asked.precision(Aim())
+        certified += found.logit is not None
+        assert (found.queries, found.units) == (800, 20)
+    assert certified <= 6
+
+
+def test_hits_of_few_queries_alone_are_no_reason_to_fail() -> None:
+    rng = np.random.default_rng(5)
+    rows = [(number, float(rng.normal()), int(rng.random() < 0.3)) for number in range(15)]
+    found = judged(rows, [1] * 300).precision()
+    assert found.logit is None
+    assert "no cut-off was shown to be that precise" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [("precise=0.995", "99.5%"), ("sensitive=0.995", "99.5%"), ("silent=0.004", "0.4%")]
+)
+def test_a_promise_is_not_rounded_to_another(asked: str, said: str) -> None:
+    assert f" {said} " in promised(many(), asked).promise
+
+
+def test_nothing_to_cut_off_is_said() -> None:
+    rows = [(number, 5.0, 1) for number in range(50)]
+    found = judged(rows, [1] * 50 + [0] * 50).silence()
+    assert (found.logit, found.needed) == (None, None)
+    assert "none need be cut off" in found.reason
 
 
 def test_many_units_are_promised_precision_of_hits_fewer_that_of_queries() -> None:

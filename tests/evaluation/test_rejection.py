@@ -53,6 +53,23 @@ def test_a_better_score_gains() -> None:
     assert (back.low, back.high) == pytest.approx((-gained.high, -gained.low))
 
 
+def test_groups_are_drawn_whole() -> None:
+    """Twenty queries a group that score alike say no more than one."""
+    rng = np.random.default_rng(5)
+    scores, positive = rng.normal(size=30), np.arange(30) < 15
+    scores[positive] += 1
+    often, kinds, groups = np.repeat(scores, 20), np.repeat(positive, 20), np.repeat(np.arange(30), 20)
+    one, alone, whole = (
+        auroc_interval(scores, positive),
+        auroc_interval(often, kinds),
+        auroc_interval(often, kinds, groups),
+    )
+    assert alone[1] - alone[0] < (one[1] - one[0]) / 3
+    assert whole == pytest.approx(one, abs=0.03)
+    gained = auroc_gain(often, np.repeat(rng.normal(size=30), 20), kinds, groups)
+    assert gained.low < gained.difference < gained.high
+
+
 def test_risk_and_coverage_by_hand() -> None:
     curve = risk_coverage(np.array([0.9, 0.2, 0.6, 0.6]), np.array([True, False, True, False]))
     assert curve.coverage == pytest.approx([1 / 4, 2 / 4, 3 / 4, 1])
@@ -70,5 +87,8 @@ def test_rejection_of_a_run() -> None:
     assert found is not None
     assert found.auroc.value == 0.5  # a above, b below
     assert found.area == pytest.approx((0 + 1 / 2 + 2 / 3) / 3)
+    grouped = rejection(run, judged, groups={"a": "1", "b": "1", "none": "1"})
+    assert grouped is not None
+    assert (grouped.auroc.low, grouped.auroc.high) == (0.5, 0.5)  # the only group is always drawn
     assert rejection({**run, "none": []}, judged).auroc.value == 1.0  # type: ignore[union-attr]
     assert rejection(run, Split("test", {"a": "?"}, {"a": {"1": 1}})) is None

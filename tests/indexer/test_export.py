@@ -12,6 +12,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import helper
+from onnx.numpy_helper import from_array
+from onnxruntime import InferenceSession
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Dropout, LayerNorm, Normalize, Pooling
 from transformers import CanineConfig, CanineModel, CanineTokenizer
@@ -264,6 +267,41 @@ def test_int8_holds_layers_after_pooling_in_half_precision(make_model: MakeModel
     graph = onnx.load(tmp_path / "bundle" / "model_int8.onnx").graph
     (weight,) = (tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16)
     assert list(weight.dims) == [24, 32]
+
+
+def test_int8_of_weights_used_twice() -> None:
+    rng = np.random.default_rng(1)
+    table, square = rng.normal(size=(9, 4)).astype(np.float32), rng.normal(size=(4, 4)).astype(np.float32)
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["a"]),
+        helper.make_node("Gather", ["table", "others"], ["b"]),
+        helper.make_node("Add", ["a", "b"], ["sum"]),
+        helper.make_node("MatMul", ["sum", "table.t"], ["c"]),
+        helper.make_node("MatMul", ["sum", "square"], ["d"]),
+        helper.make_node("MatMul", ["d", "square"], ["e"]),
+        helper.make_node("Gemm", ["e", "square"], ["f"]),
+        helper.make_node("Gemm", ["f", "square"], ["y"]),
+    ]
+    ids = [helper.make_tensor_value_info(name, onnx.TensorProto.INT64, ["n"]) for name in ("ids", "others")]
+    outputs = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", size])
+        for name, size in (("y", 4), ("c", 9))
+    ]
+    weights = [
+        from_array(table, "table"),
+        from_array(table.T.copy(), "table.t"),
+        from_array(square, "square"),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "twice", ids, outputs, weights), opset_imports=[helper.make_opsetid("", 18)]
+    )
+    model.ir_version = 10
+    asked = {"ids": np.array([0, 5, 8]), "others": np.array([1, 1, 2])}
+    exact = InferenceSession(model.SerializeToString()).run(None, asked)
+    int8.quantise(model)
+    onnx.checker.check_model(model)
+    for one, other in zip(exact, InferenceSession(model.SerializeToString()).run(None, asked), strict=True):
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.999
 
 
 @given(st.integers(1, 9), st.integers(0, 2**32 - 1))
