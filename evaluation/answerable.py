@@ -153,16 +153,19 @@ def fit(given: Queries) -> Answering:
 def _threshold(held_out: Floats, given: Queries) -> float:
     """The probability below which most more of the queries without an answer lie than of those with one (Youden, 1950), by
     cross-fitted logits [q]; of the latter at most MOST_REFUSED, as split conformal counts them. Where they are too few for
-    that count, none."""
+    that count, none. Of equal ones that nearest a half."""
     units = np.unique(given.units[given.answerable], return_inverse=True)[1].astype(np.int64)
     bound = conformal.coverage(held_out[given.answerable], units, MOST_REFUSED)
     most = held_out[given.answerable].min() if bound.cutoff is None else bound.cutoff
-    tried = np.unique(np.append(held_out[held_out <= most], most))
+    tried = np.append(held_out, [most, 0.0])
+    tried = np.unique(tried[tried <= most])
     below = [
         np.searchsorted(np.sort(held_out[kind]), tried) / kind.sum()
         for kind in (given.answerable, ~given.answerable)
     ]
-    return probability(float(tried[int((below[1] - below[0]).argmax())]))
+    parted = below[1] - below[0]
+    best = tried[parted >= parted.max() - 1e-12]
+    return probability(float(best[np.abs(best).argmin()]))
 
 
 def logits(model: Answering, given: Queries) -> Floats:

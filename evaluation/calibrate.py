@@ -21,17 +21,19 @@ from rich.table import Table
 from evaluation import answerable as answering
 from evaluation import fit as fitting
 from evaluation.candidates import Candidates, Floats, collect, of_mode
-from evaluation.cutoffs import Offered, levels, promised, read_promise
+from evaluation.cutoffs import Offered, levels, promised
 from evaluation.directions import Directions
 from evaluation.figures import Estimate
 from evaluation.fit import KINDS, SHOWN, Kind, fit_map, folds
 from evaluation.needed import needed
 from evaluation.reliability import losses, reliability
 from naru.answering import Answering
+from naru.basis import ASKED, Basis
 from naru.beir import Split
+from naru.cutoffs import read_promise
 from naru.errors import NaruError
 from naru.maps import Map
-from naru.relevance import ASKED, Basis, Fit, Relevance, Scores
+from naru.relevance import Fit, Relevance, Scores
 from naru.sketch import sketched
 from search import Searcher
 from search.searcher import PREFETCH

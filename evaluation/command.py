@@ -21,10 +21,11 @@ from evaluation.runs import Ranking, Run, read_run, unanswered, write_run
 from evaluation.slices import groups_by, parts
 from evaluation.sources import DEEPEST_SERVED, Described, Encodes, Service, exact_run
 from naru import __version__
+from naru.basis import ASKED
 from naru.beir import Beir, Split, write_qrels
 from naru.documents import Document, Passage
 from naru.errors import NaruError
-from naru.relevance import ASKED, MODES
+from naru.relevance import MODES
 from naru.sketch import held
 from search import Searcher
 

@@ -27,8 +27,7 @@ import numpy.typing as npt
 from evaluation import conformal
 from evaluation.candidates import Candidates
 from evaluation.precision import Aim, Shown, enough, precision
-from naru.cutoffs import PROMISES, Cutoff
-from naru.errors import NaruError
+from naru.cutoffs import Cutoff, read_promise
 from naru.relevance import probability
 
 Floats = npt.NDArray[np.float64]
@@ -262,24 +261,6 @@ def promised(offered: Offered, asked: str) -> Cutoff:
         case _:
             alpha = 0.1 if share is None else 1 - share
             return offered.coverage(alpha, every=kind == "complete", name=asked)
-
-
-def read_promise(asked: str) -> tuple[str, float | None]:
-    """Kind and share of `precise=0.8`; NaruError as `promised`."""
-    kind, equals, said = asked.partition("=")
-    if kind not in PROMISES or (kind == "accurate" and equals):
-        raise NaruError(
-            f"No promise {asked!r}; expected one of {', '.join(PROMISES)}, all but the last also with a share: precise=0.8."
-        )
-    if not equals:
-        return kind, None
-    try:
-        share = float(said)
-    except ValueError:
-        share = math.nan
-    if not 0 < share < 1:
-        raise NaruError(f"Promise {asked!r}: the share is {said!r}; expected a number between 0 and 1.")
-    return kind, share
 
 
 def _percent(share: float) -> str:

@@ -24,12 +24,13 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from indexer.remembered import Remembered
+from naru.basis import Background
 from naru.bm25 import Counts, Statistics, StatisticsCounter, count, document_vector
 from naru.documents import Document, Passage
 from naru.encoder import Encoder
 from naru.errors import NaruError
 from naru.provenance import Provenance
-from naru.relevance import Background, Relevance
+from naru.relevance import Relevance
 from naru.sketch import Sketcher
 from naru.store import Description, Manifest, Point, Store, Vector
 from naru.text import Analyzer, AnalyzerSettings, normalize

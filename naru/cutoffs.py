@@ -26,6 +26,33 @@ def is_level(name: str) -> bool:
     return name in LEVELS or name.partition("=")[0] in PROMISES
 
 
+def read_promise(asked: str) -> tuple[str, float | None]:
+    """Kind and share of `precise=0.8`. NaruError on another kind, and on a share that is not between 0 and 1."""
+    kind, equals, said = asked.partition("=")
+    if kind not in PROMISES or (kind == "accurate" and equals):
+        raise NaruError(
+            f"No promise {asked!r}; expected one of {', '.join(PROMISES)}, all but the last also with a share: precise=0.8."
+        )
+    if not equals:
+        return kind, None
+    try:
+        share = float(said)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise NaruError(f"Promise {asked!r}: the share is {said!r}; expected a number between 0 and 1.")
+    return kind, share
+
+
+def stand_in(name: str) -> float | None:
+    """The probability that a hit must have where the cut-off of this name is not to be had: hits of nine in ten each are
+    nine in ten together, if only the probabilities are right. None: no probability stands for it. NaruError as
+    `read_promise`."""
+    if name.partition("=")[0] != "precise":
+        return None
+    return read_promise(name)[1] or 0.9
+
+
 @dataclass(frozen=True, slots=True)
 class Cutoff:
     """Hits of at least `logit` are shown; None: the promise cannot be given, and `reason` says why.

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, Self
 
+from naru.basis import Background
 from naru.errors import NaruError
-from naru.relevance import Background
 from naru.sketch import Sketch
 from naru.text import AnalyzerSettings
 

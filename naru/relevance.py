@@ -19,15 +19,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from naru.answering import Answering
+from naru.basis import Background, Basis, Made
 from naru.cutoffs import Cutoff
 from naru.errors import NaruError
 from naru.maps import Beta, Knots, Map
-from naru.sketch import Sketch, shared
 
 MODES = ("hybrid", "semantic", "lexical")
 
@@ -35,31 +35,6 @@ FORMAT = 1
 
 RIVALS = 10
 """Hits of a query that weigh against each other: a first page. What stands below weighs next to nothing."""
-
-MOST_CHANGE = 0.1
-"""The share of its passages that may come or go before a collection's calibration is void."""
-
-
-class Made(Protocol):
-    """What a collection says of its making (a Provenance)."""
-
-    @property
-    def collection(self) -> str: ...
-
-    @property
-    def passages(self) -> int: ...
-
-    @property
-    def encoder_fingerprint(self) -> str: ...
-
-    @property
-    def analyzer_fingerprint(self) -> str: ...
-
-    @property
-    def background(self) -> Background: ...
-
-    @property
-    def sketch(self) -> Sketch: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +47,6 @@ class Scores:
     bias: float
     semantic: float | None
     lexical: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Background:
-    """Cosines between passages that have nothing to do with each other, as this encoder sees this collection.
-
-    Encoders differ in it (E5's lie between 0.7 and 1.0), so prior weights are stated for cosines in
-    standard deviations above it and translated for each collection.
-    """
-
-    mean: float
-    deviation: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,61 +103,15 @@ _PRIOR = {
 }
 
 
-ASKED = 4096
-"""The hashes of queries that a fit keeps: enough to tell of some dozens of queries whether they are among 100,000."""
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a fit rests on: the collection version (`created`, `passages` and their `sketch`, fingerprints), the
-    retrieval, and the judgements (their SHA-256). `fitted` is an ISO 8601 date."""
-
-    collection: str
-    created: str
-    passages: int
-    encoder: str
-    analyzer: str
-    prefetch: int
-    split: str
-    judgements: str
-    queries: int
-    answerable: int
-    fitted: str
-    sketch: Sketch = ()
-    asked: Sketch = ()  # of the queries, as passages without a title; of size ASKED
-
-    def void(self, made: Made) -> str | None:
-        """Why a fit on this basis says nothing about a collection; None: it holds."""
-        if self.collection != made.collection:
-            return f"it was fitted on the collection {self.collection!r}, this is {made.collection!r}"
-        if self.encoder != made.encoder_fingerprint:
-            return _other("encoder", self.encoder, made.encoder_fingerprint)
-        if self.analyzer != made.analyzer_fingerprint:
-            return _other("analyzer", self.analyzer, made.analyzer_fingerprint)
-        if abs(made.passages - self.passages) > MOST_CHANGE * self.passages:
-            return (
-                f"it was fitted on {self.passages:,} passages, now there are {made.passages:,}: "
-                f"more than {MOST_CHANGE:.0%} have come or gone"
-            )
-        if self.sketch and made.sketch and (changed := self._changed(made)) > MOST_CHANGE:
-            return f"it was fitted on other passages: about {changed:.0%} of them have come or gone since"
-        return None
-
-    def _changed(self, made: Made) -> float:
-        """The share of the passages that came or went, whichever are more."""
-        alike = shared(self.sketch, made.sketch)
-        kept = alike / (1 + alike) * (self.passages + made.passages)
-        return 1 - kept / max(1, self.passages, made.passages)
-
-
 @dataclass(frozen=True, slots=True)
 class Relevance:
     """The fit of each mode. Without `basis` nothing was fitted: weights are a prior, and `void` says why a
-    calibration that there is does not hold for this collection."""
+    calibration that there is does not hold for this collection; `lapsed` are the cut-offs it had, by mode."""
 
     fits: Mapping[str, Fit]
     basis: Basis | None = None
     void: str | None = None
+    lapsed: Mapping[str, tuple[Cutoff, ...]] = field(default_factory=dict)
 
     @property
     def calibrated(self) -> bool:
@@ -228,11 +145,10 @@ class Relevance:
         except NaruError as error:
             return cls.prior(made.background, f"the calibration is void: {error}")
         void = found._void(made)
-        return (
-            found
-            if void is None
-            else cls.prior(made.background, f"the calibration is void: {void}; run `naru calibrate` again")
-        )
+        if void is None:
+            return found
+        prior = cls.prior(made.background, f"the calibration is void: {void}; run `naru calibrate` again")
+        return replace(prior, lapsed={mode: fit.cutoffs for mode, fit in found.fits.items()})
 
     @classmethod
     def read(cls, path: Path, made: Made) -> Self:
@@ -255,6 +171,10 @@ class Relevance:
         if mode not in self.fits:
             raise NaruError(f"Unknown mode {mode!r}: expected one of {', '.join(self.fits)}.")
         return self.fits[mode]
+
+    def lapsed_at(self, mode: str, name: str) -> float | None:
+        """The probability at which a void calibration cut off by that name; None where it had no such number."""
+        return next((one.probability for one in self.lapsed.get(mode, ()) if one.name == name), None)
 
     def scores(self, mode: str) -> Scores:
         """The formula of a mode. NaruError on an unknown one."""
@@ -283,11 +203,6 @@ class Relevance:
 
     def _void(self, made: Made) -> str | None:
         return None if self.basis is None else self.basis.void(made)
-
-
-def _other(part: str, fitted: str, there: str) -> str:
-    """Twelve characters of a fingerprint tell two apart, and can be read."""
-    return f"it was fitted with {part} {fitted[:12]}, the collection has {there[:12]}"
 
 
 def _basis(said: Mapping[str, Any]) -> Basis:

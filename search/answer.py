@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from naru.cutoffs import Cutoff
+from naru.cutoffs import Cutoff, stand_in
 from naru.documents import Hit
+from naru.relevance import logit
 from naru.text import Token
 
 
@@ -16,9 +17,10 @@ class Note:
     """Something to know of an answer: `keyboard` (the query was read as Hangul keystrokes: `typed`, `read`), `cut`
     (the encoder read its first `tokens` only), `void` (the collection's calibration does not hold: `reason`),
     `promise` (what the `cutoff` promises does not hold for this answer: under a filter, or where the limit hides
-    hits), `filtered` (no passage fits the filter), `rivals` (so many `passages` answer about equally well that each by
-    itself lies below the cut-off) or `uncut` (the `cutoff` of this name is not to be had, so nothing
-    was cut off: `reason`). The message says it in English; a page may say it otherwise."""
+    hits), `instead` (the `cutoff` of this name is not to be had: hits of at least `percent` were shown instead), `uncut`
+    (nor was anything cut off in its place: `reason`), `filtered` (no passage fits the filter) or `rivals` (so many
+    `passages` answer about equally well that each by itself lies below the cut-off). The message says it in English; a
+    page may say it otherwise."""
 
     kind: str
     message: str
@@ -31,7 +33,8 @@ class Cut:
 
     A level carries its `promise`, the numbers of judged `queries` and independent `units` that it rests on, and what
     was `found` on them. `void` says why this answer does not keep the promise; None: it does, or there is none.
-    `probability` and `logit` (that of the probability) are None where nothing was cut off, for the reason in `void`.
+    `probability` and `logit` (that of the probability) are None where nothing was cut off, for the reason in `void`. With
+    `instead` the probability stands in for a level that is not to be had, for the same reason.
     """
 
     name: str | None
@@ -42,6 +45,14 @@ class Cut:
     units: int | None = None
     found: Mapping[str, float] = field(default_factory=dict)
     void: str | None = None
+    instead: bool = False
+
+    @classmethod
+    def in_place(cls, name: str, probability: float | None, void: str) -> Self:
+        """Where a level would have been that is not to be had."""
+        if probability is None:
+            return cls(name, None, None, void=void)
+        return cls(name, probability, logit(probability), void=void, instead=True)
 
     def short_of(self, limit: int) -> Self:
         """The same where more hits than `limit` reach it: coverage is promised of all of them, precision is not."""
@@ -52,9 +63,11 @@ class Cut:
     @classmethod
     def at(cls, level: Cutoff, *, filtered: bool) -> Self:
         """A level as it holds for an answer, of the whole collection or under a filter."""
-        void = level.reason or (
-            "it was chosen on the whole collection, not under a filter" if filtered else None
-        )
+        if level.reason:
+            return replace(
+                cls.in_place(level.name, stand_in(level.name), level.reason), promise=level.promise
+            )
+        void = "it was chosen on the whole collection, not under a filter" if filtered else None
         return cls(
             level.name,
             level.probability,

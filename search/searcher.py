@@ -12,7 +12,7 @@ from typing import Self
 
 from naru.answering import READ, READ_CHARACTERS, matched
 from naru.bm25 import Terms, known_share, query_vector
-from naru.cutoffs import is_level
+from naru.cutoffs import is_level, stand_in
 from naru.documents import Hit
 from naru.encoder import Encoder, open_encoder
 from naru.errors import NaruError
@@ -26,6 +26,9 @@ from search.keyboard import mistyped
 
 MAX_QUERY = 10_000
 """Characters; far beyond any question, and what one analysis may cost is bounded by it."""
+
+_ABOUT_EQUAL = math.log(2)
+"""Logits between two hits of which neither is twice as likely as the other."""
 
 PREFETCH = 100
 """Candidates from each channel. More changes no first page; see docs/results.md."""
@@ -118,7 +121,7 @@ class Searcher:
             raise NaruError(f"limit must be at least 1, got {limit}.")
         read = self._read(query)
         fit = self.relevance.fit(mode)
-        cut = self._cut(fit, cutoff, filter)
+        cut = self._cut(mode, cutoff, filter)
         scores, notes = fit.scores, [*read.notes]
         dense = bm25 = None
         if scores.lexical is not None:
@@ -197,14 +200,15 @@ class Searcher:
         """What is looked for in passages, by namespace, its keyboard layout set right. NaruError as `search`."""
         return _terms(self._read(query).tokens)
 
-    def _cut(self, fit: Fit, cutoff: float | str | None, filter: Filter | None) -> Cut | None:
+    def _cut(self, mode: str, cutoff: float | str | None, filter: Filter | None) -> Cut | None:
         if cutoff is None:
             return None
         if not isinstance(cutoff, str):
             return Cut(None, cutoff, logit(cutoff))
         if self.relevance.void is not None and is_level(cutoff):
-            return Cut(cutoff, None, None, void=self.relevance.void)
-        return Cut.at(fit.level(cutoff), filtered=filter is not None)
+            least = self.relevance.lapsed_at(mode, cutoff) or stand_in(cutoff)
+            return Cut.in_place(cutoff, least, self.relevance.void)
+        return Cut.at(self.relevance.fit(mode).level(cutoff), filtered=filter is not None)
 
     def _promises(self, cut: Cut | None) -> Iterator[Note]:
         """What is not promised after all."""
@@ -218,6 +222,13 @@ class Searcher:
                 f"{cut.name!r} is not to be had on this collection ({cut.void}), so nothing was cut off."
             )
             yield Note("uncut", message, {"cutoff": cut.name, "reason": cut.void})
+        elif cut.instead and cut.probability is not None:
+            percent = f"{cut.probability:.0%}"
+            message = (
+                f"{cut.name!r} is not to be had on this collection ({cut.void}): hits of {percent} and more are shown "
+                "instead, without a promise."
+            )
+            yield Note("instead", message, {"cutoff": cut.name, "percent": percent, "reason": cut.void})
         else:
             yield Note("promise", f"{cut.name!r} promises nothing here: {cut.void}.", {"cutoff": cut.name})
 
@@ -228,7 +239,7 @@ class Searcher:
             return None
         if not shown:
             return False
-        if cut is not None and cut.name is not None and cut.logit is not None:
+        if cut is not None and cut.name is not None and cut.logit is not None and not cut.instead:
             return True  # what a level promises counts what it shows: nothing else may hide it
         if fit.answering is not None and answerable is not None:
             return answerable >= fit.answering.threshold
@@ -278,8 +289,12 @@ class Searcher:
 
 
 def _rivals(fit: Fit, found: Sequence[Scored], least: float) -> int:
-    """How many of the first hits would reach the logit `least` if there were no others."""
-    return sum(fit.logits([one.logit])[0] >= least for one in found[:RIVALS])
+    """How many of the first hits are about as good as the best, where that one would reach the logit `least` without the
+    others."""
+    best = found[0].logit
+    if fit.logits([best])[0] < least:
+        return 0
+    return sum(one.logit >= best - _ABOUT_EQUAL for one in found[:RIVALS])
 
 
 def _terms(tokens: Sequence[Token]) -> Terms:

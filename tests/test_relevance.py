@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from naru.answering import Answering
+from naru.basis import Background, Basis
 from naru.cutoffs import Cutoff
 from naru.errors import NaruError
 from naru.maps import Beta, Knots
-from naru.relevance import MODES, Background, Basis, Fit, Relevance, Scores, logit, probability
+from naru.relevance import MODES, Fit, Relevance, Scores, logit, probability
 from naru.sketch import Sketch, sketched
 
 FINITE = st.floats(-30, 30)

@@ -67,6 +67,10 @@ const KO = {
     void: () => "컬렉션이 바뀌어서 전에 보정한 확률과 범위별 약속은 더 이상 유효하지 않습니다. 다시 보정해야 합니다.",
     promise: ({ cutoff }) =>
       `조건을 걸었거나 보여 드릴 글이 너무 많아서 ‘${KO[cutoff] ?? cutoff}’의 약속은 이 결과에 적용되지 않습니다.`,
+    instead: ({ cutoff, percent }) => {
+      const level = KO[cutoff] ?? cutoff;
+      return `‘${level}’${particle(level, "은", "는")} 이 컬렉션에서 약속할 수 없어, 대신 관련 확률이 ${percent} 이상인 글만 보여 드립니다.`;
+    },
     uncut: ({ cutoff }) => {
       const level = KO[cutoff] ?? cutoff;
       return `‘${level}’${particle(level, "은", "는")} 이 컬렉션에서 쓸 수 없어 모두 보여 드립니다.`;

@@ -18,8 +18,9 @@ from evaluation.directions import Directions
 from evaluation.fit import Page, fit, fit_map, folds, likeliest, logits
 from evaluation.learning import curve
 from evaluation.reliability import ece, log_loss
+from naru.basis import Background, Basis
 from naru.maps import Beta, Knots
-from naru.relevance import Background, Basis, Fit, Relevance, Scores
+from naru.relevance import Fit, Relevance, Scores
 
 PRIOR = Scores(-3.0, 2.0, 20.0)
 PRIORS = {

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from indexer.build import Plan, Reservoir, index
+from naru.basis import Basis
 from naru.bm25 import count, document_vector, query_vector, statistics_of, token_id
 from naru.documents import Document
 from naru.encoder import Encoder
 from naru.errors import NaruError
-from naru.relevance import Basis, Relevance
+from naru.relevance import Relevance
 from naru.store import open_store
 from naru.text import Analyzer, AnalyzerSettings
 from search import Searcher

@@ -20,12 +20,13 @@ from evaluation.results import read_measured
 from evaluation.runs import read_run
 from evaluation.sources import Encodes, Service, exact_run
 from finetune.encoding import SentenceEncoder
+from naru.basis import Basis
 from naru.beir import Beir
 from naru.cutoffs import Cutoff
 from naru.documents import Document
 from naru.encoder import Encoder
 from naru.errors import NaruError
-from naru.relevance import Basis, Relevance
+from naru.relevance import Relevance
 from search.searcher import Searcher
 
 QUERIES: list[dict[str, Any]] = [

@@ -368,7 +368,10 @@ def test_a_level_that_is_not_to_be_had_says_what_it_takes(
         assert page.texts("#missing li") == [
             "정밀: 정답을 표시한 질문이 모자라 아직 쓸 수 없습니다. 지금 7건이고, 적어도 22건은 있어야 합니다."
         ]
-        assert "‘정밀’은 이 컬렉션에서 쓸 수 없어 모두 보여 드립니다." in page.text(".notice")
+        assert (
+            "‘정밀’은 이 컬렉션에서 약속할 수 없어, 대신 관련 확률이 90% 이상인 글만 보여 드립니다."
+            in page.text(".notice")
+        )
         assert page.complaints() == []
         page.requested()
 

@@ -108,6 +108,7 @@ def test_a_level_says_what_it_promises_and_on_what_evidence(told: httpx.Client, 
         "units": level.units,
         "found": pytest.approx(level.found),
         "void": None,
+        "instead": False,
     }
     assert min(hit["probability"] for hit in answer["hits"]) >= level.probability
 
@@ -122,22 +123,31 @@ def test_under_a_filter_the_promise_is_void_and_the_cut_stays(told: httpx.Client
     assert [note["kind"] for note in answer["notes"]] == ["promise"]
 
 
-def test_a_level_without_a_number_cuts_nothing_and_says_why(
+def test_a_level_without_a_number_says_why_and_nine_in_ten_stand_in_for_precise(
     calibrated: Searcher, fitted: Calibration, serve: Serve
 ) -> None:
     fit = fitted.relevance.fit("hybrid")
     few = Cutoff("precise", "nine of ten are right", None, None, 40, 7, {}, FEW, 22)
+    missed = Cutoff("sensitive", "nearly all are shown", None, None, 40, 7, {}, FEW, 22)
     relevance = replace(
-        fitted.relevance, fits={**fitted.relevance.fits, "hybrid": replace(fit, cutoffs=(few,))}
+        fitted.relevance, fits={**fitted.relevance.fits, "hybrid": replace(fit, cutoffs=(few, missed))}
     )
     searcher = with_(calibrated, relevance)
     with serve(create_app(Catalog({"help": searcher}), ServiceSettings())) as client:
         answer = search(client, ANSWERED, limit=8, cutoff="precise")
-        assert len(answer["hits"]) == 8
-        assert (answer["cutoff"]["void"], answer["cutoff"]["probability"]) == (FEW, None)
-        assert answer["notes"][0]["kind"] == "uncut"
+        assert [hit["probability"] >= 0.9 for hit in answer["hits"]] == [True]
+        assert (answer["cutoff"]["void"], answer["cutoff"]["probability"]) == (FEW, 0.9)
+        assert answer["cutoff"]["instead"]
+        assert answer["notes"][0]["kind"] == "instead"
         assert FEW in answer["notes"][0]["message"]
-        (offered,) = client.get("/v1/collections").json()["collections"][0]["cutoffs"]["hybrid"]
+        assert "hits of 90% and more" in answer["notes"][0]["message"]
+        lost = search(client, UNANSWERED, limit=8, cutoff="precise")
+        assert (lost["answered"], lost["hits"]) == (False, [])
+        whole = search(client, ANSWERED, limit=8, cutoff="sensitive")
+        assert len(whole["hits"]) == 8
+        assert (whole["cutoff"]["void"], whole["cutoff"]["probability"]) == (FEW, None)
+        assert whole["notes"][0]["kind"] == "uncut"
+        offered, _ = client.get("/v1/collections").json()["collections"][0]["cutoffs"]["hybrid"]
         assert (offered["name"], offered["reason"], offered["needed"]) == ("precise", FEW, 22)
 
 
@@ -162,15 +172,21 @@ def test_what_a_level_promises_to_show_is_shown(calibrated: Searcher, fitted: Ca
 def test_of_a_changed_collection_nothing_is_promised(
     calibrated: Searcher, fitted: Calibration, serve: Serve
 ) -> None:
-    """More than a tenth of the passages have come since: probabilities are a prior, and a level cuts nothing."""
+    """More than a tenth of the passages have come since: probabilities are a prior, and those of the levels stand in for
+    them, so that what was hidden before does not come up."""
     assert fitted.relevance.basis is not None
     fewer = replace(fitted.relevance, basis=replace(fitted.relevance.basis, passages=6))
     searcher = with_(calibrated, Relevance.kept(fewer.to_json(), calibrated.provenance))
     with serve(create_app(Catalog({"help": searcher}), ServiceSettings())) as client:
-        answer = search(client, ANSWERED, limit=8, cutoff="precise")
-        assert (answer["calibrated"], answer["answered"], len(answer["hits"])) == (False, None, 8)
+        answer = search(client, ANSWERED, limit=8, cutoff="balanced")
+        least = fitted.relevance.fit("hybrid").level("balanced").probability
+        assert (answer["calibrated"], answer["answered"]) == (False, None)
+        assert (answer["cutoff"]["probability"], answer["cutoff"]["instead"]) == (least, True)
+        assert answer["hits"]
+        assert min(hit["probability"] for hit in answer["hits"]) >= least
         assert "fitted on 6 passages, now there are 8" in answer["cutoff"]["void"]
-        assert [note["kind"] for note in answer["notes"]] == ["void", "uncut"]
+        assert [note["kind"] for note in answer["notes"]] == ["void", "instead"]
+        assert search(client, UNANSWERED, limit=8, cutoff="precise")["hits"] == []
         about = client.get("/v1/collections").json()["collections"][0]
         assert about["void"] == answer["cutoff"]["void"]
         refused = client.post("/v1/search", json={"query": "카드", "cutoff": "lax"})
