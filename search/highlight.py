@@ -15,7 +15,7 @@ from naru.documents import Passage
 from naru.text import Analyzer, Token
 from naru.text.analyzer import QUESTION_WORDS
 from naru.text.morphemes import Morpheme
-from naru.text.particles import is_chain
+from naru.text.particles import LONGEST, is_chain
 
 LEAST_IDF = 1.0
 """What a token must tell to be marked: below it, more than a third of the passages have it."""
@@ -133,17 +133,18 @@ class Highlighter:
         lowered = text.lower()
         if len(lowered) == len(text):  # İ grows when lowered; its place must not move what follows
             text = lowered
+        written = [word for word in self._written if word in text]
+        eojeols = [(match.start(), match.group()) for match in _LETTERS.finditer(text)] if written else []
         return [
-            _Found(Span(match.start(), match.start() + len(word)), ("word", word))
-            for word in self._written
-            if word in text
-            for match in _LETTERS.finditer(text)
-            if match.group().startswith(word)
-            and (len(match.group()) == len(word) or is_chain(match.group()[len(word) :]))
+            _Found(Span(start, start + len(word)), ("word", word))
+            for word in written
+            for start, eojeol in eojeols
+            if eojeol.startswith(word) and (len(eojeol) == len(word) or is_chain(eojeol[len(word) :]))
         ]
 
     def _snippet(self, text: str, found: Sequence[_Found]) -> Marked:
-        window = best_window(text, [(one.span, one.key, self._weights[one.key]) for one in found])
+        near = text[: READ + WINDOW]  # nothing is found further on
+        window = best_window(near, [(one.span, one.key, self._weights[one.key]) for one in found])
         before = ELLIPSIS if window.start > len(text) - len(text.lstrip()) else ""
         after = ELLIPSIS if window.end < len(text.rstrip()) else ""
         shift = len(before) - window.start
@@ -167,12 +168,15 @@ def words_of(query: str, morphemes: Sequence[Morpheme], statistics: Statistics) 
     many passages as the commonest; none that they lack.
     """
     found = []
+    ordered = sorted(morphemes, key=lambda one: one.start)
+    starts = [one.start for one in ordered]
     for match in _LETTERS.finditer(query):
-        tags = [one.tag for one in morphemes if match.start() <= one.start < match.end()]
-        if any(tag[0] in "VE" for tag in tags):
+        inside = ordered[bisect_left(starts, match.start()) : bisect_left(starts, match.end())]
+        if any(one.tag[0] in "VE" for one in inside):
             continue
         eojeol = match.group().lower()
-        forms = [eojeol] + [eojeol[:cut] for cut in range(len(eojeol) - 1, 1, -1) if is_chain(eojeol[cut:])]
+        cuts = range(len(eojeol) - 1, max(1, len(eojeol) - 1 - LONGEST), -1)
+        forms = [eojeol] + [eojeol[:cut] for cut in cuts if is_chain(eojeol[cut:])]
         forms = [form for form in forms if len(form) > 1 and form not in QUESTION_WORDS]
         passages = statistics.frequency(np.array([token_id("word", form) for form in forms], np.uint32))
         if len(forms) and (most := passages.max()) > 0:

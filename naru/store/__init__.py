@@ -151,7 +151,7 @@ class Store(Protocol):
 
 
 def open_store(
-    location: str, *, api_key: str | None = None, timeout: float = 60.0, wait: float = 0.0
+    location: str | Path, *, api_key: str | None = None, timeout: float = 60.0, wait: float = 0.0
 ) -> Store:
     """The store at a location: `http(s)://` or `grpc(s)://` a Qdrant server, `:memory:` Qdrant inside this
     process and gone with it, anything else a folder (Qdrant Edge).
@@ -159,6 +159,7 @@ def open_store(
     For servers: `api_key`, `timeout` in seconds for one request, and `wait` in seconds for a server that is
     still starting. NaruError: nobody answers there, or the folder is not a store.
     """
+    location = str(location)
     if location == ":memory:" or "://" in location:
         from naru.store.server import ServerStore
 

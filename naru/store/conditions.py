@@ -59,6 +59,8 @@ def _condition(filter: Filter, to: Dialect[C]) -> C:
             return to.terms([payload.exists_term(_name(field))])
         case Range():
             return _range(filter, to)
+        case And(filters) | Or(filters) if not isinstance(filters, tuple | list):
+            raise NaruError(f"{type(filter).__name__} got {filters!r}; expected a tuple of conditions.")
         case And(filters):
             return to.all_of([_condition(part, to) for part in filters])
         case Or(filters):

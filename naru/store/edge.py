@@ -154,8 +154,9 @@ class EdgeCollection:
         asked = ranking.channels(request, self.dimension)
         if not asked:
             return []
+        query = query_of(request, asked)
         with self._readable():
-            hits = self._shard.query(query_of(request, asked))
+            hits = self._shard.query(query)
         return ranking.scored(request, map(found_of, hits))
 
     def retrieve(self, ids: Sequence[str]) -> list[Passage]:
@@ -178,10 +179,13 @@ class EdgeCollection:
                 return
 
     def count(self, filter: Filter | None = None) -> int:
+        request = edge.CountRequest(exact=True, filter=filter_of(filter))
         with self._readable():
-            return self._shard.count(edge.CountRequest(exact=True, filter=filter_of(filter)))
+            return self._shard.count(request)
 
     def _readable(self) -> AbstractContextManager[None]:
+        if self._lease.file < 0:
+            raise NaruError(f"The collection {self.name!r} is closed: open it again to ask it.")
         return plain_errors(self._lease.folder / "shard", "read", AGAIN, UnavailableError)
 
     def relevance(self) -> str | None:

@@ -19,15 +19,18 @@ def _either(*words: str) -> str:
     return "|".join(sorted(words, key=len, reverse=True))
 
 
+LONGEST = 12
+"""Letters of a chain: longer ones are no Korean, and take time that grows with each further letter by a share of itself."""
+
 _CHAIN = re.compile(f"(?:{_either(*_CERTAIN, *_FURTHER)})+")
 _ALONE = re.compile(f"(?:{_either(*_CERTAIN)})(?:{_either(*_CERTAIN, *_FURTHER)})*")
 
 
 def is_chain(text: str) -> bool:
     """Whether `text`, which follows a particle, is nothing but further particles."""
-    return _CHAIN.fullmatch(text) is not None
+    return len(text) <= LONGEST and _CHAIN.fullmatch(text) is not None
 
 
 def stands_alone(eojeol: str) -> bool:
     """Whether a whole eojeol is particles only, without a noun in front."""
-    return _ALONE.fullmatch(eojeol) is not None
+    return len(eojeol) <= LONGEST and _ALONE.fullmatch(eojeol) is not None

@@ -250,6 +250,14 @@ def test_a_shard_that_cannot_be_read_is_no_fault_of_the_query(
     collection.close()
 
 
+def test_a_closed_collection_says_so(store: Store, some_points: Points, manifest: Manifest) -> None:
+    publish(store, some_points(1), manifest)
+    collection = store.open("demo")
+    collection.close()
+    with pytest.raises(NaruError, match="'demo' is closed: open it again"):
+        collection.count()
+
+
 def test_a_damaged_version_says_what_to_do(
     folder: Path, store: Store, some_points: Points, manifest: Manifest
 ) -> None:

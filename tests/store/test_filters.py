@@ -196,6 +196,7 @@ def test_metadata_comes_back_unchanged(collection: Collection) -> None:
         (AnyOf("a", "ab"), "expected a tuple"),  # type: ignore[arg-type]
         (AnyOf("a", ("x", ["y"])), "expected text, a number"),  # type: ignore[arg-type]
         (Or((Equals("a", 1), "b")), "expected Equals"),  # type: ignore[arg-type]
+        (And(Equals("a", 1)), "expected a tuple of conditions"),  # type: ignore[arg-type]
     ],
 )
 def test_a_filter_that_means_nothing_is_refused(
