@@ -140,7 +140,7 @@ class Offered:
         counts = (len(self.candidates.queries), units)
         called = self._called("queries")
         if units < counts[0] and not self.candidates.asked:
-            called = "passages (or groups of them) that queries are about"
+            called = "passages asked about"
         if units < (least := aim.needed(size)):
             return self._too_few(name, promise, least, counts, called)
         cutoff = precision(hits, aim)
