@@ -22,6 +22,7 @@ Test"). A strict cut-off may show too little to refute anything, so runs start f
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,10 +65,11 @@ class Aim:
         query; `size` is the mean size of a unit over that of the largest."""
         goal = math.log(len(self.starts) / self.delta)
         gain = np.log1p(_STAKES / self.largest * (1 - self.p) * size)
-        units = max(1, math.floor(goal / float(gain.max())))
-        while _log_mean(units * gain) < goal:
-            units += 1
-        return units
+        low = max(1, math.floor(goal / float(gain.max())))  # too few, or enough to the unit
+        high = low
+        while _log_mean(high * gain) < goal:
+            low, high = high + 1, 2 * high
+        return bisect_left(range(low, high), True, key=lambda units: _log_mean(units * gain) >= goal) + low
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,20 @@ def test_too_few_judgements_say_how_many_are_needed() -> None:
     )
 
 
+@pytest.mark.parametrize(("p", "least"), [(0.5, 7), (0.9, 44), (0.99, 458)])
+def test_what_is_needed_is_the_least_that_will_do(p: float, least: int) -> None:
+    aim = Aim(p)
+    assert aim.needed() == least
+    for units in (least, least - 1):
+        query, right = np.arange(units), np.ones(units, np.bool_)
+        hits = Shown.of(query, np.full(units, 8.0), right, query, aim.depth)
+        assert (precision(hits, aim) is not None) == (units == least)
+
+
+def test_however_much_is_asked_what_is_needed_is_said() -> None:
+    assert Aim(0.999999999).needed() > 10**9
+
+
 def test_groups_are_the_units() -> None:
     rows = [(number, 5.0, 1) for number in range(100)]
     groups = tuple(f"article {number % 20}" for number in range(100))
