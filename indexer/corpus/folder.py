@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.corpus.html import read_page
-from indexer.corpus.lines import Lines
+from indexer.corpus.lines import Lines, UnreadableError
 from indexer.corpus.record import Bad, Row
 from naru.errors import NaruError
 
 _MARKDOWN = (".md", ".markdown")
 _HTML = (".html", ".htm")
 _KNOWN = (*_MARKDOWN, ".txt", *_HTML)
-_GUESSES = ("utf-8", "cp949")
+_GUESSES = ("utf-8", "cp949", "utf-16")  # the last only where a mark begins the file
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(?P<title>.*?)(?:[ \t]+#+)?[ \t]*$")
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 
@@ -51,7 +51,7 @@ class TextFolder:
 
     The title is the first heading of a Markdown file, the title of a page, else the file's name without its
     extension. A heading that opens the file is taken out of the text, which would otherwise say it twice. Without
-    an `encoding` each file is UTF-8, or else CP949.
+    an `encoding` each file is UTF-8, or else CP949, or else UTF-16 with its mark. A file that cannot be opened is bad.
     """
 
     def __init__(self, path: Path, encoding: str | None) -> None:
@@ -115,7 +115,7 @@ class TextFolder:
         for encoding in self._encodings:
             text = _decoded(path, encoding)
             if not isinstance(text, Bad):
-                self._cp949 += first is not None
+                self._cp949 += first is not None and encoding == "cp949"
                 return text
             first = first or text
         assert first is not None, "this is a bug: no encoding was tried"
@@ -123,12 +123,15 @@ class TextFolder:
 
 
 def _decoded(path: Path, encoding: str) -> list[str] | Bad:
-    lines = Lines(path, encoding)
     text = []
-    for line in lines:
-        if lines.undecodable is not None:
-            return Bad(str(path), lines.number, lines.undecodable, line.rstrip("\r\n"))
-        text.append(line)
+    try:
+        lines = Lines(path, encoding)
+        for line in lines:
+            if lines.undecodable is not None:
+                return Bad(str(path), lines.number, lines.undecodable, line.rstrip("\r\n"))
+            text.append(line)
+    except UnreadableError as error:
+        return Bad(str(path), 1, error.reason, "")
     return text
 
 

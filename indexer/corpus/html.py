@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from itertools import zip_longest
 
 _BLOCKS = frozenset(
     "address article aside blockquote body br caption center dd details dialog div dl dt fieldset figcaption figure "
@@ -13,17 +14,19 @@ _BLOCKS = frozenset(
 _CELLS = ("td", "th")
 _UNREAD = ("script", "style", "nav", "template")
 _BLANKS = re.compile(r"\s+")
+_TITLE = re.compile(r"<(/?)title\b[^>]*>", re.IGNORECASE)
 
 
 def read_page(page: str) -> tuple[str, str]:
-    """(title, text): the title is that of <title>, else the first <h1>, else empty; the text has a line for each block,
-    and no scripts, styles or navigation. A first line that only repeats the title is left out.
+    """(title, text): the title is that of the first <title> that names no drawing (<svg>), else the first <h1>, else
+    empty; the text has a line for each block, and no scripts, styles or navigation. A first line that only repeats the
+    title is left out. A <title> that is not closed ends at the next tag.
 
     ValueError for what the parser cannot read.
     """
     parser = _Page()
     try:
-        parser.feed(page)
+        parser.feed(_with_closed_titles(page))
         parser.close()
     except AssertionError as error:  # how the parser refuses <![unknown[
         raise ValueError(str(error)) from error
@@ -42,10 +45,11 @@ class _Page(HTMLParser):
         self.title: list[str] = []
         self.heading: list[str] = []
         self._open: list[str] = []
-        self._headings = 0
+        self._headings = self._titles = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in (*_UNREAD, "title", "h1", "pre"):
+        self._titles += tag == "title" and "svg" not in self._open
+        if tag in (*_UNREAD, "title", "svg", "h1", "pre"):
             self._open.append(tag)
         self._headings += tag == "h1"
         self._break(tag)
@@ -60,7 +64,8 @@ class _Page(HTMLParser):
         if any(tag in self._open for tag in _UNREAD):
             return
         if "title" in self._open:
-            self.title.append(data)
+            if "svg" not in self._open and self._titles == 1:
+                self.title.append(data)
             return
         if "h1" in self._open and self._headings == 1:
             self.heading.append(data)
@@ -71,6 +76,19 @@ class _Page(HTMLParser):
             self.text.append("\n")
         elif tag in _CELLS:
             self.text.append(" ")
+
+
+def _with_closed_titles(page: str) -> str:
+    """Else such a title would take in the whole page, as it does in a browser."""
+    tags = [*_TITLE.finditer(page)]
+    parts, done = [], 0
+    for tag, following in zip_longest(tags, tags[1:]):
+        opens = not tag[1] and not tag[0].endswith("/>")
+        if opens and (following is None or not following[1]):
+            end = page.find("<", tag.end()) % (len(page) + 1)  # the end of the page where there is none
+            parts += [page[done:end], "</title>"]
+            done = end
+    return "".join([*parts, page[done:]])
 
 
 def _one_line(parts: list[str]) -> str:
