@@ -1,5 +1,11 @@
 """What stands for something the user can mend."""
 
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+
 
 class NaruError(Exception):
     """What went wrong, where, what was got, what was expected, and the fix, in one readable message.
@@ -10,3 +16,14 @@ class NaruError(Exception):
 
 class UnavailableError(NaruError):
     """Nothing is wrong with what was asked: something it needs does not answer now. The service says 503."""
+
+
+def suggested(word: str, known: Iterable[str]) -> str:
+    """ "Did you mean 'steps'? Known here: ..." for a word that is not among the known ones."""
+    known = list(known)
+    letters = {
+        unicodedata.normalize("NFD", name): name for name in known
+    }  # a syllable may be near another, too
+    near = difflib.get_close_matches(unicodedata.normalize("NFD", word), letters, n=1)
+    guess = f"Did you mean {letters[near[0]]!r}? " if near else ""
+    return f"{guess}Known here: {', '.join(known) or 'none'}."

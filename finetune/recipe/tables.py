@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +10,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 from finetune.recipe.lines import join
-from naru.errors import NaruError
+from naru.errors import NaruError, suggested
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,7 @@ def meant(word: str, known: Iterable[str]) -> str:
     known = list(known)
     if _ELSEWHERE.get(word) in known:
         return f"That is {_ELSEWHERE[word]!r} here. Known here: {', '.join(known)}."
-    near = difflib.get_close_matches(word, known, n=1)
-    guess = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{guess}Known here: {', '.join(known) or 'none'}."
+    return suggested(word, known)
 
 
 # Names that users bring along from sentence-transformers and its trainer, and ours.

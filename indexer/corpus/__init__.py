@@ -17,7 +17,7 @@ from typing import IO, Protocol
 from indexer.corpus.folder import Remarks, TextFolder
 from indexer.corpus.hub import HubDataset, is_dataset
 from indexer.corpus.jsonl import JsonArray, JsonLines
-from indexer.corpus.naming import Naming
+from indexer.corpus.naming import Fields, Naming
 from indexer.corpus.parquet import ParquetFile
 from indexer.corpus.record import Bad, Row, document
 from indexer.corpus.table import Table
@@ -59,7 +59,7 @@ class Corpus:
     With `rejects` it is written to that file instead, as a JSON line {file, line, reason, raw}, and the
     reading goes on; `rejected` counts these. An id must be unique over all locations; where records are
     numbered and there are several, it is FILE:LINE. A location without documents is a NaruError either way,
-    and so is a file that cannot be read as what its name says.
+    and so is a file that cannot be read as what its name says, and a title that `naming` names and no record has.
     """
 
     def __init__(
@@ -116,15 +116,21 @@ class Corpus:
     def __iter__(self) -> Iterator[Document]:
         self.rejected = 0
         ids = _Ids(several=len(self._readers) > 1)
+        fields = Fields(self._naming)
         with ExitStack() as stack:
             rejects = stack.enter_context(_open(self._rejects, self._locations)) if self._rejects else None
             for location, reader in zip(self._locations, self._readers, strict=True):
-                yield from self._read(location, reader, ids, rejects)
+                yield from self._read(location, reader, ids, fields, rejects)
+        fields.check(self.location)
 
-    def _read(self, location: str, reader: Reader, ids: _Ids, rejects: IO[str] | None) -> Iterator[Document]:
+    def _read(
+        self, location: str, reader: Reader, ids: _Ids, fields: Fields, rejects: IO[str] | None
+    ) -> Iterator[Document]:
         read, before = 0, self.rejected
         naming = Naming() if isinstance(reader, TextFolder) else self._naming
         for row in reader:
+            if isinstance(row, Row) and naming is self._naming:
+                fields.see(row.fields)
             found = ids.checked(row, naming)
             if isinstance(found, Document):
                 read += 1
@@ -218,9 +224,9 @@ def _reader(location: str, given: str | None, naming: Naming, several: bool) -> 
     if name.endswith(_JSON):
         return JsonArray(path, encoding)
     if name.endswith(_TABLES):
-        return Table(path, encoding, naming)
+        return Table(path, encoding, naming, several)
     if name.endswith(_PARQUET):
-        return ParquetFile(path, naming)
+        return ParquetFile(path, naming, several)
     raise NaruError(
         f"{path}: unknown kind of corpus {''.join(path.suffixes) or '(no extension)'!r}; expected a file "
         f"{', '.join(_JSON_LINES + _JSON + _TABLES + _PARQUET)}, a folder of .md, .html and .txt files, a BEIR folder, or "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 
-from indexer.corpus.naming import Naming
+from indexer.corpus.naming import Naming, composed
 from naru.documents import Document, Scalar
 from naru.errors import NaruError
 
@@ -40,8 +40,9 @@ def document(fields: Mapping[str, object], naming: Naming, line: int) -> Documen
     """The document that the fields of the record on a line say. NaruError, without the place, when they say none.
 
     Metadata: null is left out, nested objects are flattened with dots (`a.b`), the fields of an object named
-    `metadata` (BEIR) stand beside the others, dates and times become ISO 8601 text.
+    `metadata` (BEIR) stand beside the others, dates and times become ISO 8601 text. Names of fields are in NFC.
     """
+    fields = _composed(fields)
     metadata: dict[str, Scalar | list[Scalar] | None] = {}
     for name, value in _flattened(fields, naming):
         if name in metadata:
@@ -49,12 +50,23 @@ def document(fields: Mapping[str, object], naming: Naming, line: int) -> Documen
         metadata[name] = value
     hint = naming.hint(fields) if line == 1 else ""  # later ones have been named right before
     name = str(line) if naming.numbered else _id(fields, naming, hint)
-    return Document(name, _text(fields, naming.text, hint), _title(fields, naming.title), metadata)
+    return Document(name, _text(fields, naming.text, hint), _title(fields, naming.titles), metadata)
+
+
+def _composed(fields: Mapping[str, object]) -> Mapping[str, object]:
+    made: dict[str, object] = {}
+    for name, value in fields.items():
+        if composed(name) in made:
+            raise NaruError(f"field {name!r} is there twice, in two Unicode forms; rename one of them.")
+        made[composed(name)] = value
+    return made
 
 
 def _id(fields: Mapping[str, object], naming: Naming, hint: str) -> str:
     there = [name for name in naming.ids if fields.get(name) is not None]
     if not there:
+        if empty := [name for name in naming.ids if name in fields]:
+            raise NaruError(f"{empty[0]!r} is empty; expected text that names the record.")
         names = " (or '_id')" if naming.id is None else ""
         raise NaruError(
             f"no {naming.ids[0]!r}{names} among {_names(fields)}; expected text that names the record.{hint}"
@@ -81,6 +93,8 @@ def _id(fields: Mapping[str, object], naming: Naming, hint: str) -> str:
 
 def _text(fields: Mapping[str, object], name: str, hint: str) -> str:
     value = fields.get(name)
+    if value is None and name in fields:
+        raise NaruError(f"{name!r} is empty; expected the text to search. Fill it in or remove the record.")
     if value is None:
         raise NaruError(f"no {name!r} among {_names(fields)}; expected the text to search.{hint}")
     if not isinstance(value, str):
@@ -115,7 +129,7 @@ def _values(name: str, value: object) -> Iterator[tuple[str, Scalar | list[Scala
         return
     if isinstance(value, Mapping):
         for inner, held in value.items():
-            yield from _values(f"{name}.{inner}" if name else str(inner), held)
+            yield from _values(composed(f"{name}.{inner}" if name else str(inner)), held)
     elif isinstance(value, list | tuple):
         yield _unicode(name, name), [_scalar(name, one) for one in value if one is not None]
     else:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import csv
-import unicodedata
-from collections.abc import Iterator
-from itertools import chain
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from indexer.corpus.lines import Lines
-from indexer.corpus.naming import Naming
+from indexer.corpus.naming import Naming, composed
 from indexer.corpus.record import Bad, Row
 from naru.errors import NaruError
 
-_LARGEST_CELL = 1 << 24
-"""Characters. A larger cell is a quote that was never closed, and would take the whole file into memory."""
+_LARGEST = 1 << 24
+"""Characters of a record. A larger one is a quote that was never closed, and would take the whole file into memory."""
 
 
 class Table:
     """Comma, semicolon or tab, whichever makes the text a column of the header.
 
-    Quoted cells may hold line ends. An empty cell is a field that is not there; columns without a name (a
-    saved index) are left out.
+    Quoted cells may hold line ends. Of a record that goes over several lines and is bad, the first line alone is: a
+    quote that should not be there takes in good records, so the reading goes on with the next line. An empty cell is
+    null; columns without a name (a saved index) are left out.
     """
 
-    def __init__(self, path: Path, encoding: str, naming: Naming) -> None:
-        self._lines = Lines(path, encoding)
+    def __init__(self, path: Path, encoding: str, naming: Naming, several: bool) -> None:
+        self._lines = Lines(path, encoding, returns=True)
         self._naming = naming
+        self._several = several
         self._file = str(path)
         self._delimiters = "\t,;" if ".tsv" in path.name.lower() else ",;\t"
 
@@ -39,77 +40,173 @@ class Table:
         return self._lines.position
 
     def __iter__(self) -> Iterator[Row | Bad]:
-        csv.field_size_limit(_LARGEST_CELL)
-        lines = iter(self._lines)
-        first = next((line for line in lines if line.strip()), None)
+        csv.field_size_limit(_LARGEST)
+        source = _Source(self._lines)
+        first = _first(source)
         if first is None:
             return
-        taken: list[str] = []
-        rows = csv.reader(_noted(chain([first], lines), taken), delimiter=self._delimiter(first), strict=True)
-        columns = self._columns(rows)
+        delimiter = self._delimiter(first)
+        rows = csv.reader(source, delimiter=delimiter, strict=True)
+        columns = self._columns(rows, source, delimiter)
         while True:
-            taken.clear()
-            start = self._lines.number + 1
+            source.begin()
             try:
                 cells = next(rows)
             except StopIteration:
                 return
             except csv.Error as error:
-                reason = self._lines.undecodable or (
-                    f"not CSV: {error} (up to line {self._lines.number}); expected a quote inside a quoted "
-                    "cell to be written twice, and each quote to be closed."
-                )
-                self._lines.undecodable = None
-                yield Bad(self._file, start, reason, "".join(taken).rstrip("\r\n"))
+                yield self._cut_short(source, _not_csv(error, source, delimiter))
                 continue
-            if cells or self._lines.undecodable:
-                yield self._row(start, columns, cells, "".join(taken).rstrip("\r\n"))
+            if len(cells) == len(columns) and source.undecodable is None:
+                fields = {name: cell or None for name, cell in zip(columns, cells, strict=True) if name}
+                yield Row(self._file, source.start, fields, source.raw)
+            elif cells or source.undecodable is not None:
+                yield self._bad(source, columns, cells, delimiter)
 
-    def _row(self, line: int, columns: list[str], cells: list[str], raw: str) -> Row | Bad:
-        if self._lines.undecodable is not None:
-            reason, self._lines.undecodable = self._lines.undecodable, None
-            return Bad(self._file, line, reason, raw)
-        if len(cells) != len(columns):
-            reason = (
-                f"{len(cells)} cells, but the header has {len(columns)}; expected one for each of "
-                f"{', '.join(map(repr, columns))}. A cell that holds the delimiter needs quotes."
+    def _bad(self, source: _Source, columns: list[str], cells: list[str], delimiter: str) -> Bad:
+        if len(cells) == len(columns):
+            return Bad(self._file, source.start, str(source.undecodable), source.raw)
+        reason = (
+            f"{len(cells)} cells, but the header has {len(columns)}; expected one for each of "
+            f"{', '.join(map(repr, columns))}. A cell that holds the delimiter needs quotes."
+        )
+        if len(source.taken) > 1:
+            reason += f" Or {_over(source, delimiter)} should not be there."
+        return self._cut_short(source, reason)
+
+    def _cut_short(self, source: _Source, reason: str) -> Bad:
+        """The first line of a record, the others of which are read again."""
+        if not source.again(behind=1):
+            raise NaruError(
+                f"{self._file}:{source.start}: {reason} So it is with many records before; is it CSV? Write the file "
+                "anew with every cell in quotes."
             )
-            return Bad(self._file, line, reason, raw)
-        fields = {name: cell for name, cell in zip(columns, cells, strict=True) if name and cell}
-        return Row(self._file, line, fields, raw)
+        return Bad(self._file, source.start, source.undecodable or reason, source.raw)
 
     def _delimiter(self, header: str) -> str:
         for delimiter in self._delimiters:
-            if self._naming.text in _names(next(csv.reader([header], delimiter=delimiter))):
+            if self._naming.text in _names(_cells([header], delimiter)):
                 return delimiter
         # None fits: the complaint about the missing column shows the header as the likeliest one splits it.
         return max(self._delimiters, key=header.count)
 
-    def _columns(self, rows: Iterator[list[str]]) -> list[str]:
+    def _columns(self, rows: Iterator[list[str]], source: _Source, delimiter: str) -> list[str]:
+        source.begin()
         try:
             columns = _names(next(rows))
         except csv.Error as error:
-            raise NaruError(f"{self._file}:{self._lines.number}: the header is not CSV: {error}.") from error
-        line = self._lines.number
-        if self._lines.undecodable is not None:
-            raise NaruError(f"{self._file}:{line}: {self._lines.undecodable}")
+            reason = source.undecodable or f"the header is {_not_csv(error, source, delimiter)}"
+            raise NaruError(f"{self._file}:{source.start}: {reason}") from error
+        line = source.start
+        if source.undecodable is not None:
+            raise NaruError(f"{self._file}:{line}: {source.undecodable}")
         shown = ", ".join(repr(name) for name in columns)
         if not self._naming.among(columns):
             raise NaruError(
                 f"{self._file}:{line}: the header names {shown}; expected columns {self._naming.expected}, "
                 f"split by a comma, a semicolon or a tab.{self._naming.hint(columns)}"
             )
+        if not self._several:
+            self._naming.expect_title(columns, f"{self._file}:{line}")
         twice = sorted({name for name in columns if name and columns.count(name) > 1})
         if twice:
             raise NaruError(f"{self._file}:{line}: the header names {', '.join(map(repr, twice))} twice.")
         return columns
 
 
+class _Source:
+    """Lines for the CSV parser, which takes as many as a record has; those of a bad one can be had again."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._next = iter(lines)
+        self._waiting: deque[tuple[str, str | None]] = deque()
+        self._characters = self._read = self._reread = 0
+        self.taken: list[tuple[str, str | None]] = []
+        """The lines of this record, each with the reason where it could not be decoded."""
+        self.number = 0
+        """That of the line taken last."""
+
+    @property
+    def start(self) -> int:
+        return self.number - len(self.taken) + 1
+
+    @property
+    def raw(self) -> str:
+        return "".join(line for line, _ in self.taken).rstrip("\r\n")
+
+    @property
+    def undecodable(self) -> str | None:
+        return next((reason for _, reason in self.taken if reason is not None), None)
+
+    @property
+    def end(self) -> str:
+        return self._lines.end
+
+    def begin(self) -> None:
+        """Let the next line be the first of a record."""
+        self.taken, self._characters = [], 0
+
+    def again(self, behind: int = 0) -> bool:
+        """Hand out once more the lines of this record behind its first so many; False where that was much more often
+        asked for than not, as it would take the square of the file's size."""
+        back = self.taken[behind:]
+        self._reread += sum(len(line) for line, _ in back)
+        self._waiting.extendleft(reversed(back))
+        self.number -= len(back)
+        del self.taken[behind:]
+        return self._reread <= self._read + 4 * _LARGEST
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._characters > _LARGEST:
+            raise csv.Error(f"a record of more than {_LARGEST:,} characters")
+        if self._waiting:
+            line, reason = self._waiting.popleft()
+        else:
+            line = next(self._next)
+            reason, self._lines.undecodable = self._lines.undecodable, None
+            self._read += len(line)
+        self.taken.append((line, reason))
+        self.number += 1
+        self._characters += len(line)
+        return line
+
+
+def _first(source: _Source) -> str | None:
+    """The first line that is not blank, which is then read again."""
+    for line in source:
+        if line.strip():
+            source.again()
+            return line
+        source.begin()
+    return None
+
+
+def _not_csv(error: csv.Error, source: _Source, delimiter: str) -> str:
+    over = f" ({_over(source, delimiter)})" if len(source.taken) > 1 else ""
+    return (
+        f"not CSV: {str(error).partition(' - ')[0]}{over}; expected a quote inside a quoted cell to be written twice, and "
+        "each quote to be closed."
+    )
+
+
+def _over(source: _Source, delimiter: str) -> str:
+    """Which quote made a record go on to its last line."""
+    *whole, _ = _cells([line for line, _ in source.taken[:-1]], delimiter) or [""]
+    opened = source.start + sum(cell.count(source.end) for cell in whole)
+    return f"the quote that opens on line {opened} and goes on to line {source.number}"
+
+
+def _cells(lines: Iterable[str], delimiter: str) -> list[str]:
+    """Those of one record, as far as it goes; none where the parser refuses it."""
+    try:
+        return next(csv.reader(lines, delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
 def _names(header: list[str]) -> list[str]:
-    return [unicodedata.normalize("NFC", name).strip() for name in header]
-
-
-def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
-    for line in lines:
-        taken.append(line)
-        yield line
+    return [composed(name).strip() for name in header]

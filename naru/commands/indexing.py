@@ -42,7 +42,12 @@ def index(
         Path | None, typer.Option(help="A file of nouns to keep whole, one a line.")
     ] = None,
     text: Annotated[str, typer.Option(help="The field or column that holds the text.")] = "text",
-    title: Annotated[str, typer.Option(help="That of the title; a question of a FAQ, say.")] = "title",
+    title: Annotated[
+        str | None,
+        typer.Option(
+            help="That of the title; a question of a FAQ, say. [default: title, where there is one]"
+        ),
+    ] = None,
     id: Annotated[str | None, typer.Option("--id", help="That of the id. [default: id, or _id]")] = None,
     number_rows: Annotated[
         bool, typer.Option("--number-rows", help="Records have no id: their line is, or FILE:LINE.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import tempfile
 import unicodedata
 from datetime import UTC, date, datetime
@@ -53,9 +54,11 @@ class TestNaming:
         ]
 
     def test_a_named_id_leaves_the_others_as_metadata(self, tmp_path: Path) -> None:
-        path = jsonl(tmp_path / "a.jsonl", {"번호": 7, "본문": "글", "id": "x", "title": "제목"})
+        path = jsonl(
+            tmp_path / "a.jsonl", {"번호": 7, "본문": "글", "id": "x"}, {"번호": 8, "본문": "또", "질문": "?"}
+        )
         found = list(Corpus(path, naming=Naming(id="번호", text="본문", title="질문")))
-        assert found == [Document("7", "글", "", {"id": "x", "title": "제목"})]
+        assert found == [Document("7", "글", "", {"id": "x"}), Document("8", "또", "?")]
 
     def test_parquet(self, tmp_path: Path) -> None:
         pq.write_table(pa.table({"본문": ["글", "또"]}), tmp_path / "a.parquet")
@@ -173,7 +176,8 @@ GOOD = '{"id": "1", "text": "글"}\n'
         ('{"id": "2", "text": "글", "n": NaN}', "NaN is not a JSON number"),
         ('["2", "글"]', "expected one object a line"),
         ('{"id": "2"}', "no 'text' among 'id'"),
-        ('{"id": "2", "text": null}', "no 'text'"),
+        ('{"id": "2", "text": null}', "'text' is empty; expected the text to search."),
+        ('{"id": null, "text": "글"}', "'id' is empty; expected text that names the record."),
         ('{"id": "2", "text": " \\n\\t　"}', "'text' is blank"),
         ('{"id": "2", "text": ["글"]}', "'text' is a list; expected text"),
         ('{"text": "글"}', "no 'id' (or '_id') among 'text'"),
@@ -282,10 +286,17 @@ class TestTable:
             ("a,b\n1,2\n", 1, "the header names 'a', 'b'; expected columns 'id' and 'text'"),
             ("id,text,text\n1,2,3\n", 1, "the header names 'text' twice"),
             ('id,text\n1,"a\nb"\n2\n', 4, "1 cells, but the header has 2"),
-            ('id,text\n1,글\n2,"열린\n따옴표\n', 3, "not CSV: unexpected end of data (up to line 4)"),
+            (
+                'id,text\n1,글\n2,"열린\n따옴표\n',
+                3,
+                "not CSV: unexpected end of data (the quote that opens on line 3",
+            ),
             ('id,text\n1,"a"b\n', 2, "not CSV"),
             ("id,text\n1,글\n1,또\n", 3, "id '1' was on line 2 already"),
-            ("id,text\n1,\n", 2, "no 'text' among 'id'"),
+            ("id,text\n1,\n", 2, "'text' is empty; expected the text to search."),
+            ("id,text\n,글\n", 2, "'id' is empty; expected text that names the record."),
+            ("id,te\rxt\n1,글\n", 1, "the header names 'id', 'te'"),
+            ('id,text,"열린\n1,글,\n', 1, "the header is not CSV: unexpected end of data"),
         ],
     )
     def test_errors(self, tmp_path: Path, content: str, line: int, said: str) -> None:
@@ -362,7 +373,7 @@ class TestParquet:
     def test_bad_row(self, tmp_path: Path) -> None:
         table = pa.table({"id": ["1", "2", "3"], "text": ["글", None, "끝"], "blob": [None, None, b"x"]})
         pq.write_table(table, tmp_path / "a.parquet")
-        assert complaint(tmp_path / "a.parquet").startswith(f"{tmp_path / 'a.parquet'}:2: no 'text'")
+        assert complaint(tmp_path / "a.parquet").startswith(f"{tmp_path / 'a.parquet'}:2: 'text' is empty")
         assert len(list(Corpus(tmp_path / "a.parquet", rejects=tmp_path / "r.jsonl"))) == 1
         lines = (tmp_path / "r.jsonl").read_text("utf-8").splitlines()
         assert "field 'blob' holds a value of type bytes" in json.loads(lines[1])["reason"]
@@ -373,6 +384,25 @@ class TestParquet:
 
     def test_not_parquet(self, tmp_path: Path) -> None:
         assert "cannot be read as Parquet" in complaint(write(tmp_path / "a.parquet", GOOD))
+
+    @pytest.mark.parametrize(
+        "column",
+        [
+            pa.array([1, 10**18, None], pa.timestamp("us")),
+            pa.array([1, 10**9, None], pa.date32()),
+            pa.array([None, [1, 10**18], []], pa.list_(pa.timestamp("ms", "Asia/Seoul"))),
+        ],
+    )
+    def test_a_moment_beyond_the_calendar(self, tmp_path: Path, column: pa.Array) -> None:
+        path = tmp_path / "a.parquet"
+        pq.write_table(pa.table({"id": ["1", "2", "3"], "text": ["글", "또", "끝"], "시행일": column}), path)
+        assert complaint(path).startswith(f"{path}:2: '시행일' holds what Python has no date or time for (")
+        corpus = Corpus(path, rejects=tmp_path / "r.jsonl")
+        assert [one.id for one in corpus] == ["1", "3"]
+        assert (corpus.rejected, corpus.position) == (1, 3)
+        rejected = json.loads((tmp_path / "r.jsonl").read_text("utf-8"))
+        assert (rejected["line"], rejected["raw"]["text"]) == (2, "또")
+        assert "expected the years 1 to 9999" in rejected["reason"]
 
 
 class TestFolder:
@@ -413,6 +443,35 @@ class TestFolder:
         write(tmp_path / "a.txt", b"\xff\xff")
         assert complaint(tmp_path).startswith(
             f"{tmp_path / 'a.txt'}:1: byte 0 of the file (0xff) is not utf-8"
+        )
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+    def test_utf16_with_its_mark_is_read(self, tmp_path: Path, encoding: str) -> None:
+        mark = "" if encoding == "utf-16" else "\ufeff"
+        write(tmp_path / "a.md", f"{mark}# 제목\r\n본문\r\n".encode(encoding))
+        write(tmp_path / "b.txt", "글".encode("cp949"))
+        corpus = Corpus(tmp_path)
+        assert list(corpus) == [Document("a.md", "본문", "제목"), Document("b.txt", "글", "b")]
+        assert corpus.remarks == Remarks({}, cp949=1)
+        corpus = Corpus(tmp_path, encoding="cp949", rejects=tmp_path / "r.jsonl")
+        assert ([one.id for one in corpus], corpus.rejected) == (["b.txt"], 1)
+        assert f"{tmp_path / 'a.md'}:1: is UTF-16, not UTF-8" in complaint(tmp_path, encoding="utf-8")
+
+    def test_a_file_that_cannot_be_opened_is_bad(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.md", "글")
+        (tmp_path / "b.md").symlink_to("gone.md")
+        (tmp_path / "c.md").symlink_to("c.md")
+        assert complaint(tmp_path) == f"{tmp_path / 'b.md'}:1: is a link to nowhere; mend or remove it."
+        corpus = Corpus(tmp_path, rejects=tmp_path / "r.jsonl")
+        assert ([one.id for one in corpus], corpus.rejected) == (["a.md"], 2)
+        said = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text("utf-8").splitlines()]
+        assert [one["file"] for one in said] == [str(tmp_path / "b.md"), str(tmp_path / "c.md")]
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+    def test_a_file_without_the_right_to_read_it(self, tmp_path: Path) -> None:
+        write(tmp_path / "a.md", "글").chmod(0)
+        assert complaint(tmp_path) == (
+            f"{tmp_path / 'a.md'}:1: cannot be read: Permission denied. Give the right to read it, or move it."
         )
 
     def test_blank_files_and_those_of_other_kinds_are_counted(self, tmp_path: Path) -> None:
@@ -456,6 +515,21 @@ class TestFolder:
             pytest.param(
                 "<nav>메뉴<ul><li>x</nav><p>&lt;글&gt; &#54620;", "a", "<글> 한", id="unclosed inside nav"
             ),
+            pytest.param(
+                "<title>요금 안내</title><svg><title>로고</title></svg><p>글<svg><title>닫기 아이콘</title></svg>"
+                "<title>또</title>",
+                "요금 안내",
+                "글",
+                id="titles of drawings",
+            ),
+            pytest.param("<svg><title>로고</title></svg><p>글", "a", "글", id="no title but a drawing's"),
+            pytest.param(
+                "<head><title>요금 안내\n<meta name=x></head><body><p>글<svg><title>로고</title></svg><p>끝",
+                "요금 안내",
+                "글\n끝",
+                id="a title that is not closed",
+            ),
+            pytest.param("<p>글<title>요금", "요금", "글", id="nor anything after it"),
         ],
     )
     def test_html(self, tmp_path: Path, page: str, title: str, text: str) -> None:
