@@ -25,6 +25,7 @@ DEEPEST_SERVED = 100
 
 _BLOCK = 1024  # documents scored at a time
 _TRIES = 5
+_EXPECTED = "expected http:// or https://, a host and perhaps a port, such as http://localhost:8080"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ class Service:
     """Searches a collection of a naru service over HTTP, one request at a time."""
 
     def __init__(self, url: str, collection: str | None = None, *, timeout: float = 30.0) -> None:
-        """`collection` may be None where the service has only one. NaruError where it cannot be reached or has no
-        such collection."""
-        self.url = url.rstrip("/")
+        """`collection` may be None where the service has only one. NaruError where it cannot be reached, has no such
+        collection, or the URL is none."""
+        self.url = _checked(url).rstrip("/")
         self._client = httpx.Client(base_url=self.url, timeout=timeout)
         try:
             about = self._about(collection)
@@ -152,6 +153,18 @@ class Service:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _checked(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise NaruError(f"{url!r} is not the URL of a service: {error}; {_EXPECTED}.") from error
+    if parsed.scheme in ("http", "https") and parsed.host:
+        return url
+    there = url.strip().lstrip("/")
+    fix = f" Write http://{there}" if there and "://" not in there else ""
+    raise NaruError(f"{url!r} is not the URL of a service; {_EXPECTED}.{fix}")
 
 
 def is_service(url: str) -> bool:

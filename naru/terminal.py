@@ -66,7 +66,7 @@ def hit(found: Hit, snippet: str, spans: Sequence[Span]) -> None:
         f"cosine {found.semantic:.3f}" if found.semantic is not None else "",
         f"lexical {found.lexical:.3f}" if found.lexical is not None else "",
     ]
-    heading.append(f"  {found.passage.id}  {'  '.join(filter(None, scores))}", style="dim")
+    heading.append(f"  {found.passage.id.translate(_BLANKS)}  {'  '.join(filter(None, scores))}", style="dim")
     out.print(heading, soft_wrap=True)
     body = Text(snippet.translate(_BLANKS))
     for span in spans:

@@ -247,12 +247,21 @@ def test_bad_rows_can_be_skipped_and_are_kept_apart(naru: Shell, tiny_bundle: Pa
             "naru index CORPUS --store 'not there' --collection NAME",
         ),
         (["search", "카드", "--store", "http://127.0.0.1:9"], 1, "http://127.0.0.1:9 cannot be reached"),
+        (["search", "카드", "--store", ""], 2, "'' names no store"),
+        (["delete", "help", "--yes", "--store", ""], 2, "'' names no store"),
+        (["search", "카드", "--service", "localhost:9"], 1, "Write http://localhost:9"),
         (["evaluate", "nowhere", "--split", "test"], 1, "nowhere"),
         (["compare", "a", "b"], 1, "a run needs judgements to be measured by: --qrels"),
         (["compare", "a", "b", "--fail-if-worse", "nDCG@10"], 1, "such as nDCG@10:0.01"),
         (["index", "nowhere.jsonl", "--collection", "x"], 1, "nowhere.jsonl: no such file"),
         (["index", "corpus.jsonl", "--collection", "a/b", "--encoder", "TINY"], 1, "a/b"),
         (["index", "corpus.jsonl", "--collection", "x", "--encoder", "nowhere"], 1, "naru export"),
+        (
+            ["index", "corpus.jsonl", "--collection", "x", "--encoder", "TINY", "--title", "titel"],
+            1,
+            "corpus.jsonl: --title titel: there is no such field. Did you mean 'title'?",
+        ),
+        (["collections", "--store", " "], 2, "' ' names no store"),
         (["serve", "--port", "70000"], 2, "--port"),
         (["frobnicate"], 2, "frobnicate"),
     ],
@@ -381,7 +390,7 @@ def test_delete_asks_or_is_told(naru: Shell, tiny_bundle: Path) -> None:
     [manifest] = naru.folder.glob("naru-data/two/*/manifest.json")
     manifest.write_text("{")
     assert "manifest.json cannot be read" in naru("collections").stderr
-    naru("delete", "two", "--yes")
+    assert naru.json("delete", "two", "--yes") == {"deleted": "two", "store": "naru-data"}
     assert "naru index CORPUS --store naru-data --collection NAME" in naru("collections").stderr
 
 

@@ -30,3 +30,13 @@ def test_a_hit_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
     for probability, said in ((0.9999, " 99%  분실 신고"), (0.0001, " <1%  분실 신고")):
         terminal.hit(Hit(passage, 1, 9.2, probability, None, None), passage.text, ())
         assert said in capsys.readouterr().out
+
+
+def test_a_hit_keeps_to_its_lines_and_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    passage = Passage("a\x1b[31m\nb\x9bc", "글\x1b[0m\n끝", "제\x1b]0;목\r")
+    for shown in (passage, Passage(passage.id, passage.text)):
+        terminal.hit(Hit(shown, 1, 0.0, 0.5, None, None), shown.text, ())
+        said = capsys.readouterr().out
+        assert said.count("\n") == 2
+        assert not {"\x1b", "\x9b", "\r"} & set(said)
+        assert "a [31m b c" in said

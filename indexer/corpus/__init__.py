@@ -53,7 +53,7 @@ class Corpus:
     `corpus.jsonl`), a folder of Markdown, HTML and text files, a Hugging Face dataset saved in a folder, or
     `hf://OWNER/NAME[:SPLIT]`. A record has an `id` (or BEIR's `_id`), a `text`, perhaps a `title`, or what
     `naming` calls them; its other fields become metadata. `encoding` is that of JSON, tables and text files: UTF-8
-    unless it is given, and in a folder of texts CP949 where a file is not UTF-8.
+    unless it is given, and in a folder of texts CP949, or UTF-16 with its mark, where a file is not UTF-8.
 
     The first bad record ends the iteration with a NaruError `file:line: what was got; what was expected`.
     With `rejects` it is written to that file instead, as a JSON line {file, line, reason, raw}, and the

@@ -38,12 +38,18 @@ def delete(
     name: Annotated[str, typer.Argument(help="The collection to withdraw.")],
     store: StoreOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Withdraw a collection, its calibration too; a service stops answering from it within seconds."""
     with opened_store(settings.load(), store) as opened:
         if opened.published(name) is not None and not yes:
             if not sys.stdin.isatty():
                 raise NaruError(f"Nobody is here to ask: delete {name!r} with --yes.")
-            typer.confirm(f"Delete {name!r} from {opened.location}? It cannot be undone.", abort=True)
+            typer.confirm(
+                f"Delete {name!r} from {opened.location}? It cannot be undone.", abort=True, err=as_json
+            )
         opened.delete(name)
+        if as_json:
+            typer.echo(json.dumps({"deleted": name, "store": opened.location}, ensure_ascii=False))
+            return
         terminal.out.print(f"Deleted {name!r} from {opened.location}.", soft_wrap=True, markup=False)

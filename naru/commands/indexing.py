@@ -55,7 +55,7 @@ def index(
     encoding: Annotated[
         str | None,
         typer.Option(
-            help="The corpus files' encoding. [default: utf-8; in a folder of texts, CP949 where a file is not]"
+            help="The corpus files' encoding. [default: utf-8; in a folder of texts, CP949 or UTF-16 where a file is not]"
         ),
     ] = None,
     skip_bad_rows: Annotated[bool, typer.Option(help="Go on past records that cannot be read.")] = False,

@@ -48,9 +48,8 @@ def opened_store(given: settings.Settings, location: str | None) -> Iterator[Sto
             "serves: a folder, or the URL of a Qdrant server."
         )
     chosen = given.store
-    store = open_store(
-        location or chosen.location, api_key=chosen.api_key, timeout=chosen.timeout, wait=chosen.wait
-    )
+    where = chosen.location if location is None else location
+    store = open_store(where, api_key=chosen.api_key, timeout=chosen.timeout, wait=chosen.wait)
     try:
         yield store
     finally:
@@ -86,7 +85,7 @@ def service_asked(service: str | None, store: str | None) -> str | None:
 
 def service_at(location: str | None) -> str | None:
     """The location of a store, if a naru service answers there; None stands for that of the settings."""
-    where = location or settings.load().store.location
+    where = settings.load().store.location if location is None else location
     if not where.startswith(("http://", "https://")):
         return None
     from evaluation.sources import is_service

@@ -15,14 +15,29 @@ class Mode(StrEnum):
     lexical = "lexical"
 
 
+def _some_store(said: str | None) -> str | None:
+    """BadParameter for none at all: a shell variable that is not set would else stand for the default store."""
+    if said is not None and not said.strip():
+        raise typer.BadParameter(
+            f"{said!r} names no store; expected a folder or a URL. Leave --store out for that of the settings."
+        )
+    return said
+
+
 StoreOption = Annotated[
-    str | None, typer.Option("--store", help="A folder, or the URL of a Qdrant server. [default: naru-data]")
+    str | None,
+    typer.Option(
+        "--store",
+        help="A folder, or the URL of a Qdrant server. [default: naru-data]",
+        callback=_some_store,
+    ),
 ]
 AskedOption = Annotated[
     str | None,
     typer.Option(
         "--store",
         help="A folder, the URL of a Qdrant server, or that of a running naru service. [default: naru-data]",
+        callback=_some_store,
     ),
 ]
 CollectionOption = Annotated[

@@ -102,6 +102,23 @@ def test_what_a_service_refuses(client: httpx.Client) -> None:
         service.search("카드", limit=1000)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("localhost:8471", r"expected http:// .* Write http://localhost:8471$"),
+        ("//localhost", r"Write http://localhost$"),
+        ("127.0.0.1:8471/", r"Write http://127.0.0.1:8471/$"),
+        ("ftp://localhost", r"'ftp://localhost' is not the URL of a service; .* http://localhost:8080\.$"),
+        ("", r"'' is not the URL of a service; .* http://localhost:8080\.$"),
+        ("http://", "'http://' is not the URL of a service"),
+        ("http://localhost:many", "is not the URL of a service: Invalid port: 'many'; expected"),
+    ],
+)
+def test_what_is_no_url_of_a_service(url: str, said: str) -> None:
+    with pytest.raises(NaruError, match=said):
+        Service(url)
+
+
 @pytest.mark.parametrize("body", ['{"error": "Not Found"}', '{"status": "ok"}', "[]"])
 def test_another_service_is_told_from_naru(body: str, serve: Any) -> None:
     other = FastAPI()
