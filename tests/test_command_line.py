@@ -262,6 +262,8 @@ def test_bad_rows_can_be_skipped_and_are_kept_apart(naru: Shell, tiny_bundle: Pa
             "corpus.jsonl: --title titel: there is no such field. Did you mean 'title'?",
         ),
         (["collections", "--store", " "], 2, "' ' names no store"),
+        (["search", "카드", "--collection", ""], 2, "'' names no collection"),
+        (["index", "docs.jsonl", "--encoder", ""], 2, "'' names no encoder"),
         (["serve", "--port", "70000"], 2, "--port"),
         (["frobnicate"], 2, "frobnicate"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +16,16 @@ class Mode(StrEnum):
     lexical = "lexical"
 
 
-def _some_store(said: str | None) -> str | None:
-    """BadParameter for none at all: a shell variable that is not set would else stand for the default store."""
-    if said is not None and not said.strip():
-        raise typer.BadParameter(
-            f"{said!r} names no store; expected a folder or a URL. Leave --store out for that of the settings."
-        )
-    return said
+def _some(what: str) -> Callable[[str | None], str | None]:
+    """A callback that raises BadParameter for nothing at all: a shell variable that is not set would else stand for the
+    default."""
+
+    def check(said: str | None) -> str | None:
+        if said is not None and not said.strip():
+            raise typer.BadParameter(f"{said!r} names no {what}. Leave the option out for the default.")
+        return said
+
+    return check
 
 
 StoreOption = Annotated[
@@ -29,7 +33,7 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         help="A folder, or the URL of a Qdrant server. [default: naru-data]",
-        callback=_some_store,
+        callback=_some("store: expected a folder or a URL"),
     ),
 ]
 AskedOption = Annotated[
@@ -37,14 +41,24 @@ AskedOption = Annotated[
     typer.Option(
         "--store",
         help="A folder, the URL of a Qdrant server, or that of a running naru service. [default: naru-data]",
-        callback=_some_store,
+        callback=_some("store: expected a folder or a URL"),
     ),
 ]
 CollectionOption = Annotated[
-    str | None, typer.Option("--collection", help="Which collection; needless where the store has only one.")
+    str | None,
+    typer.Option(
+        "--collection",
+        help="Which collection; needless where the store has only one.",
+        callback=_some("collection"),
+    ),
 ]
 EncoderOption = Annotated[
-    str | None, typer.Option("--encoder", help="An encoder bundle. [default: the bundled naru-mini]")
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="An encoder bundle. [default: the bundled naru-mini]",
+        callback=_some("encoder"),
+    ),
 ]
 RelevanceOption = Annotated[
     Path | None,
