@@ -2,8 +2,8 @@
 
     python -m benchmarks.promises --data ../shared/data [--store DIR] [--cache DIR] [--splits 1000]
 
-korquad-dev (halved by query, and by article) and law: the formula is fitted on the calibrate/dev part, the test part
-is halved. Made queries have 1 to 5 relevant passages, of which retrieval misses one in twenty-five, and 20 others;
+korquad-dev (halved by passage asked about, and by article) and law: the formula is fitted on the calibrate/dev part, the
+test part is halved. Made queries have 1 to 5 relevant passages, of which retrieval misses one in twenty-five, and 20 others;
 logits are those of the model that made them. Prints a Markdown table:
 
     coverage    its mean over the splits, which is what is promised, and the splits in which it was at least the promise
@@ -42,23 +42,32 @@ SEED = 20261121
 
 @dataclass(frozen=True)
 class Judged:
-    """A set: its hits, and of each query [q] the logit of its best relevant passage, -inf where it was missed."""
+    """A set: its hits, whose units are never divided; of each query [q] the logit of its best relevant passage, -inf where
+    it was missed; and the units [q] that coverage counts."""
 
     name: str
     hits: Shown
     best: Floats
+    counted: Integers
 
     @classmethod
     def of(
-        cls, name: str, query: Integers, logit: Floats, right: Booleans, missed: Booleans, units: Integers
+        cls,
+        name: str,
+        query: Integers,
+        logit: Floats,
+        right: Booleans,
+        missed: Booleans,
+        clusters: Integers,
+        counted: Integers,
     ) -> Judged:
-        """From candidates [n] and units [q]; a `missed` row was relevant and not retrieved."""
-        best = np.full(len(units), -np.inf)
+        """From candidates [n], and units [q] of precision and of coverage; a `missed` row was relevant and not retrieved."""
+        best = np.full(len(clusters), -np.inf)
         seen = right & ~missed
         np.maximum.at(best, query[seen], logit[seen])
         kept = ~missed
-        hits = Shown.of(query[kept], logit[kept], right[kept], units, AIMS[0].depth)
-        return cls(name, hits, best)
+        hits = Shown.of(query[kept], logit[kept], right[kept], clusters, AIMS[0].depth)
+        return cls(name, hits, best, counted)
 
     def halves(self, splits: int) -> Iterator[Booleans]:
         """[q] the half of the queries that chooses, units undivided."""
@@ -79,9 +88,8 @@ def made(queries: int = 4000) -> Judged:
     score = np.where(right, apart, 0.0) + spread * rng.standard_normal(len(query))
     logit = (apart * score - apart**2 / 2) / spread**2 + np.log(3 / 20)
     missed = right & (rng.random(len(query)) < 0.04)
-    return Judged.of(
-        "made", query[kept], logit[kept], right[kept], missed[kept], np.arange(queries, dtype=np.int64)
-    )
+    alone = np.arange(queries, dtype=np.int64)
+    return Judged.of("made", query[kept], logit[kept], right[kept], missed[kept], alone, alone)
 
 
 def real(judged: JudgedSet, group: str | None, searcher: Searcher, cache: Path | None) -> Judged:
@@ -97,6 +105,7 @@ def real(judged: JudgedSet, group: str | None, searcher: Searcher, cache: Path |
         logits(report, fitted),
         report.right,
         np.zeros(len(report.query), np.bool_),
+        report.clusters,
         report.units,
     )
 
@@ -118,7 +127,7 @@ def coverage_row(judged: Judged, splits: int) -> str:
     covered, kept = [], []
     unreachable = 0
     for chooses in judged.halves(splits):
-        units = np.unique(judged.hits.units[chooses], return_inverse=True)[1].astype(np.int64)
+        units = np.unique(judged.counted[chooses], return_inverse=True)[1].astype(np.int64)
         bound = conformal.coverage(judged.best[chooses], units, ALPHA)
         if bound.cutoff is None:
             unreachable += 1
