@@ -24,6 +24,7 @@ from finetune.material import sampled
 from finetune.measuring.lessons import answered
 from finetune.measuring.measures import Measures
 from finetune.model import check_models
+from finetune.objectives.demands import check_demands
 from finetune.recipe import Recipe, Training
 from finetune.recipe.agreement import check_paths
 from finetune.reporting.journal import Journal
@@ -77,6 +78,7 @@ def predict(recipe: Recipe, root: Path, skip_bad_rows: bool = False) -> Predicti
         output = Path(name)
         began = time.perf_counter()
         material = gathered(recipe, root, output, skip_bad_rows, main=True)
+        check_demands(recipe, material.rows, root)
         material.show(material.table(recipe))
         model = opened(recipe, root, output)
         check_widths(recipe, model)

@@ -33,6 +33,7 @@ from torch import nn
 
 from finetune.data import Rows
 from finetune.digests import base_digests
+from finetune.objectives.demands import check_matryoshka, check_negatives, class_of, classes_of
 from finetune.objectives.distillation import (
     Distillation,
     Guide,
@@ -105,10 +106,7 @@ def check_width(source: Source, model: SentenceTransformer) -> int:
     width = model.get_embedding_dimension()
     if width is None:
         raise NaruError(f"Data {source.name!r}: the model does not say its embedding dimension.")
-    if source.loss is not None and source.loss.matryoshka and source.loss.matryoshka[0] > width:
-        raise NaruError(
-            f"Data {source.name!r}: matryoshka {source.loss.matryoshka}: the model has {width} dimensions."
-        )
+    check_matryoshka(source, width)
     return width
 
 
@@ -153,9 +151,7 @@ def cached_ranking(p: fitting.CachedRanking, case: Case) -> nn.Module:
 
 def gist(p: fitting.Gist, case: Case) -> nn.Module:
     """Guided in-sample selection of negatives (Solatorio 2024, arXiv 2402.16829)."""
-    negatives = sum(name.startswith("negative") for name in case.rows.dataset.column_names)
-    if negatives > 1:
-        raise NaruError(f"Loss 'gist' takes one negative a row, here are {negatives}: use 'cached-gist'.")
+    check_negatives(case.rows)
     guide = opened(p.guide, case.root, case.model.device)
     made = losses.GISTEmbedLoss(
         case.model,
@@ -189,27 +185,12 @@ def _apart(loss: nn.Module) -> nn.Module:
 
 def joint(p: fitting.Joint, case: Case) -> nn.Module:
     """Joint over the classes of the data, which `together` may name."""
-    together, classes = p.together, _classes(case.rows)
+    together, classes = p.together, classes_of(case.rows)
     if case.rows.shape is Shape.LABELLED and together is None:
         together = [1]
     if together is not None:
-        together = [_class(name, case.rows) for name in together]
+        together = [class_of(name, case.rows) for name in together]
     return JointLoss(case.model, classes, p.weight, p.label_smoothing, p.temperature, together)
-
-
-def _class(name: str | int, rows: Rows) -> int:
-    if isinstance(name, int) and not isinstance(name, bool) and 0 <= name < _classes(rows):
-        return name
-    if name not in rows.classes:
-        raise NaruError(
-            f"Loss 'joint' of data {rows.name!r}: no class {name!r}. There are: "
-            f"{', '.join(rows.classes) or '0, 1'}."
-        )
-    return rows.classes.index(name)
-
-
-def _classes(rows: Rows) -> int:
-    return len(rows.classes) or 2  # labels 0 and 1 have no names
 
 
 MAKERS: dict[str, Callable[[Any, Case], nn.Module]] = {
@@ -225,7 +206,7 @@ MAKERS: dict[str, Callable[[Any, Case], nn.Module]] = {
     "cosine": lambda _, case: losses.CosineSimilarityLoss(case.model),
     "cosent": lambda p, case: losses.CoSENTLoss(case.model, scale=1 / p.temperature),
     "angle": lambda p, case: losses.AnglELoss(case.model, scale=1 / p.temperature),
-    "softmax": lambda p, case: Softmax(case.model, case.width, _classes(case.rows), p.product),
+    "softmax": lambda p, case: Softmax(case.model, case.width, classes_of(case.rows), p.product),
     "batch-hard-triplet": lambda p, case: BatchHardTriplet(case.model, BATCH[p.distance], p.margin),
     "mse": lambda p, case: Distillation(
         case.model, len(case.rows.dataset[0]["label"]), case.unit, p.projection

@@ -37,6 +37,7 @@ from finetune.material import BadRowsError, Material, gather
 from finetune.measuring.lessons import answered
 from finetune.measuring.measures import Measures
 from finetune.model import append_pca, append_whitening, check_models, finish, open_model
+from finetune.objectives.demands import check_demands
 from finetune.objectives.distillation import UnfinishedError
 from finetune.recipe import Model, Recipe
 from finetune.recipe.agreement import check_paths
@@ -80,7 +81,7 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     same call with `resume` goes on where it was, and ends with the weights of the unbroken run.
 
     Raises NaruError when the recipe does not fit itself, the data or this machine, when there is nothing to resume, and
-    when `output` holds a run already or another one.
+    when `output` holds a run already or another one. A run that saved no step is none: one without `resume` takes its place.
     """
     options = options or Options()
     processes = processes_at_work()
@@ -89,7 +90,7 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     check_machine(recipe)
     check_models(recipe, root)
     claim(recipe, output, options.resume)
-    with locked(output) if processes.is_main_process else nullcontext():
+    with locked(output, options.resume) if processes.is_main_process else nullcontext():
         return _train(recipe, root, output, options, processes, clock)
 
 
@@ -97,6 +98,7 @@ def _train(
     recipe: Recipe, root: Path, output: Path, options: Options, processes: PartialState, clock: Clock
 ) -> Outcome:
     material = gathered(recipe, root, output, options.skip_bad_rows, processes.is_main_process)
+    check_demands(recipe, material.rows, root)
     processes.wait_for_everyone()
 
     stages = legs(recipe, output)

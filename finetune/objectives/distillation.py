@@ -23,6 +23,7 @@ from torch.nn import functional
 from finetune.checkpoints import published
 from finetune.data import Rows
 from finetune.model import open_model
+from finetune.objectives.demands import check_distilled
 from finetune.objectives.variants import padded
 from finetune.recipe import Model
 from naru.errors import NaruError
@@ -57,11 +58,8 @@ class Distillation(nn.Module):
         width = model.get_embedding_dimension()
         if width is None:
             raise NaruError("Distillation: the model does not say its embedding dimension.")
-        if width != teacher and not projection:
-            raise NaruError(
-                f"Distillation: the student has {width} dimensions, the teacher {teacher}. Give the student as many "
-                f"([model.adapter] dimensions = [{teacher}]), or the loss a layer between (projection = true)."
-            )
+        if not projection:
+            check_distilled(width, teacher)
         self.model = model
         self.width = width
         self.unit = unit

@@ -21,6 +21,7 @@ from finetune.recipe.resolved import to_toml
 from finetune.reporting.card import CardFacts, DataFacts, encoder_facts, versions
 from finetune.reporting.log import read_log
 from finetune.reporting.origins import Origins
+from naru import terminal
 from naru.errors import NaruError
 from naru.files import publish
 
@@ -31,10 +32,8 @@ def claim(recipe: Recipe, output: Path, resume: bool) -> None:
     """Take the output folder for a run, or for one to go on. NaruError where it holds one and should not, or the
     reverse, or the run there is of another recipe."""
     kept = output / RECIPE
-    if not resume and (kept.exists() or (output / "checkpoints").exists()):
-        raise NaruError(
-            f"{output} holds a run already: go on with --resume, delete it, or give another --output."
-        )
+    if not resume:
+        _check_free(output)
     if resume and not kept.exists():
         raise NaruError(f"Nothing to resume: no run in {output}. Leave out --resume to begin.")
     if resume:
@@ -51,9 +50,34 @@ def claim(recipe: Recipe, output: Path, resume: bool) -> None:
         raise NaruError(f"{output}: no folder can be made there: {error.strerror}.") from error
 
 
+def _check_free(output: Path) -> None:
+    """NaruError where a folder holds a run of which something was saved, or what no run of ours leaves."""
+    recipe, stages = output / RECIPE, output / "checkpoints"
+    saved = (output / "model").exists() or any(
+        folder.name == "done" or folder.name.startswith("checkpoint-") for folder in stages.glob("*/*")
+    )
+    ours = recipe.exists() and (output / PROVENANCE).exists()  # and no recipe.toml that a user keeps there
+    if (recipe.exists() or stages.exists()) and (saved or not ours):
+        raise NaruError(
+            f"{output} holds a run already: go on with --resume, delete it, or give another --output."
+        )
+
+
+def _make_free(output: Path) -> None:
+    """Remove a run that saved nothing, but for the vectors of teachers: they are the same for any recipe."""
+    _check_free(output)
+    shutil.rmtree(output / "start", ignore_errors=True)
+    if (output / RECIPE).exists():
+        terminal.note(f"The run in {output} had saved no step: this one takes its place.")
+        shutil.rmtree(output / "checkpoints", ignore_errors=True)
+        for name in (RECIPE, "log.jsonl", PROVENANCE):
+            (output / name).unlink(missing_ok=True)
+
+
 @contextmanager
-def locked(output: Path) -> Iterator[None]:
-    """The output folder for one process alone. NaruError while another one trains there."""
+def locked(output: Path, resume: bool) -> Iterator[None]:
+    """The output folder for one process alone; without `resume` a run that saved nothing makes room. NaruError while
+    another process trains there."""
     file = os.open(output / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
@@ -62,8 +86,8 @@ def locked(output: Path) -> Iterator[None]:
             raise NaruError(
                 f"Another process trains in {output}. Wait for it, stop it, or give another --output."
             ) from error
-        if not (output / RECIPE).exists():
-            shutil.rmtree(output / "start", ignore_errors=True)  # of a run that never began
+        if not resume:
+            _make_free(output)
         yield
     finally:
         os.close(file)

@@ -235,8 +235,34 @@ def test_a_broken_checkpoint_is_left_out_of_the_mean(
 
 def test_two_runs_do_not_share_a_folder(small: Path, staged: Callable[..., Recipe], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with locked(tmp_path / "out"), pytest.raises(NaruError, match="Another process trains in"):
+    with locked(tmp_path / "out", resume=False), pytest.raises(NaruError, match="Another process trains in"):
         train(staged(), small, tmp_path / "out")
+
+
+def test_a_run_that_saved_nothing_makes_room(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    changes = ["training.steps=2", "training.evaluate=no"]
+    wild = staged(*changes, "training.learning_rate=1e30", "training.clip=1e30", "training.warmup=0")
+    with pytest.raises(NaruError, match="The loss is nan at step"):
+        train(replace(wild, stage=[]), small, output)
+    assert (output / "recipe.toml").exists()
+    mended = replace(staged(*changes), stage=[])
+    assert train(mended, small, output).steps == 2
+    assert "had saved no step: this one takes its place" in capsys.readouterr().err
+    assert read_log(output / "log.jsonl").steps == 2
+    with pytest.raises(NaruError, match="holds a run already"):
+        train(mended, small, output)
+
+
+def test_a_recipe_that_lies_in_the_folder_is_no_run(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.toml").write_text("mine")
+    with pytest.raises(NaruError, match="holds a run already"):
+        train(staged(), small, tmp_path)
+    assert (tmp_path / "recipe.toml").read_text() == "mine"
 
 
 def test_a_run_does_not_go_on_from_another_base(
@@ -529,7 +555,7 @@ def test_held_out_data_are_measured_against_a_teacher_they_name(
     recipe = replace(staged("training.steps=2"), stage=[], evaluation=[asked])
     assert "e_negative_mse" in train(recipe, small, tmp_path / "out").after
     wide = replace(recipe, evaluation=[replace(asked, teacher="naru-mini")])
-    with pytest.raises(NaruError, match="'e': the model has 32 dimensions, its teacher 384"):
+    with pytest.raises(NaruError, match="vectors have 384 dimensions; the model's have 32"):
         train(wide, small, tmp_path / "other")
 
 
