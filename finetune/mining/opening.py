@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import safe_open
 from sentence_transformers import CrossEncoder
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from finetune.data import read
 from finetune.mining.pairs import Pair
 from finetune.mining.picking import Check
-from finetune.model import LOADING_FAILS
+from finetune.model import LOADING_FAILS, located
 from finetune.recipe import Source
 from finetune.shapes import Shape
 from naru.errors import NaruError
@@ -33,9 +37,15 @@ def pairs_of(location: str, split: str | None) -> Iterator[Pair]:
 
 
 def cross_encoder(location: str) -> Check:
-    """A cross-encoder of sentence-transformers by folder or name: a score a pair, in 0..1 where it has one class."""
+    """A cross-encoder of sentence-transformers by folder, or by its name on the Hub, which is fetched once: a score a
+    pair, in 0..1 where it has one class.
+
+    NaruError for one that is not there, and for a model without a trained head: it would judge by chance.
+    """
+    folder = located(location, Path())
+    _check_head(location, folder)
     try:
-        model = CrossEncoder(location)
+        model = CrossEncoder(str(folder))
     except LOADING_FAILS as error:
         raise NaruError(f"{location}: no cross-encoder can be opened there: {error}") from error
 
@@ -44,3 +54,49 @@ def cross_encoder(location: str) -> Check:
         return [float(score) for score in found]
 
     return scores
+
+
+def _check_head(location: str, folder: Path) -> None:
+    """NaruError for a sentence encoder, and where weights of the head are not in the folder: they would be drawn anew."""
+    try:
+        modules = _types(folder)
+        if "Pooling" in modules:
+            raise NaruError(
+                f"{location}: is a sentence encoder, which gives one vector a text; --check wants a cross-encoder, which "
+                "reads query and passage together. A sentence encoder judges as --encoder."
+            )
+        if modules not in ([], ["Transformer"]):  # what follows the transformer is the head, and checked when loaded
+            return
+        missing = sorted(_head(folder) - _weights(folder))
+    except LOADING_FAILS as error:
+        raise NaruError(f"{location}: no cross-encoder can be opened there: {error}") from error
+    if missing:
+        raise NaruError(
+            f"{location}: has no trained head for pairs ({', '.join(missing)}): it would judge by chance. --check wants a "
+            "cross-encoder: a model trained to score query and passage together."
+        )
+
+
+def _types(folder: Path) -> list[str]:
+    """The kinds of the modules of sentence-transformers, in order; none for a plain transformer."""
+    listed = folder / "modules.json"
+    modules = json.loads(listed.read_text(encoding="utf-8")) if listed.is_file() else []
+    return [module["type"].rpartition(".")[2] for module in modules]
+
+
+def _head(folder: Path) -> set[str]:
+    """The names of the weights that a classifier of pairs has beside its body; nothing is loaded."""
+    with torch.device("meta"):
+        classifier: Any = AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(folder))
+    body = f"{classifier.base_model_prefix}."
+    return {name for name, _ in classifier.named_parameters() if not name.startswith(body)}
+
+
+def _weights(folder: Path) -> set[str]:
+    """The names of the weights of a folder."""
+    for index in folder.glob("*.index.json"):
+        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    if (folder / "model.safetensors").is_file():
+        with safe_open(str(folder / "model.safetensors"), "pt") as file:
+            return set(file.keys())
+    return set(torch.load(folder / "pytorch_model.bin", map_location="meta", weights_only=True))

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from sentence_transformers import CrossEncoder
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+from finetune.mining.opening import cross_encoder
 from finetune.reporting.log import read_log
+from naru.errors import NaruError
 
 ROOT = Path(__file__).parents[2]
 ONE_STAGE = ["--set", "stage=[]"]
@@ -223,9 +226,32 @@ def test_mining_with_a_model_and_a_cross_encoder(mined: Path, small: Path, tmp_p
     assert not (mined / "none.jsonl").exists()
 
 
+def test_what_is_no_cross_encoder_does_not_judge(small: Path, tmp_path: Path) -> None:
+    base = Path(json.loads((small / "base.json").read_text()))
+    with pytest.raises(NaruError, match="is a sentence encoder, which gives one vector a text"):
+        cross_encoder("naru-mini")
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for file in base.iterdir():
+        if file.is_file() and file.name != "modules.json":
+            (bare / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(NaruError, match=r"has no trained head for pairs \(classifier\.bias, classifier\.weight\)"):
+        cross_encoder(str(bare))
+    with pytest.raises(NaruError, match="neither modules.json nor config.json"):
+        cross_encoder(str(tmp_path))
+    model = CrossEncoder(str(bare), num_labels=1)
+    model.save_pretrained(str(tmp_path / "cross"))
+    assert 0 < cross_encoder(str(tmp_path / "cross"))([("가", "나")])[0] < 1
+    state = model.model.state_dict()
+    (tmp_path / "cross" / "model.safetensors").unlink()
+    torch.save(state, tmp_path / "cross" / "pytorch_model.bin")
+    assert 0 < cross_encoder(str(tmp_path / "cross"))([("가", "나")])[0] < 1
+
+
 @pytest.mark.parametrize(
     ("flags", "status", "message"),
     [
+        (["--check", "./nope"], 1, "'./nope' is neither a folder, a preset, nor a name on the Hub"),
         (["--share", "much"], 2, "'much' is neither a number nor none"),
         (["--share", "2"], 1, "share is 2.0"),
         (["--source", "bm26"], 1, "sources are bm26"),
