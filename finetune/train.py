@@ -36,7 +36,7 @@ from finetune.losses import check_widths, prepared
 from finetune.material import BadRowsError, Material, gather
 from finetune.measuring.lessons import answered
 from finetune.measuring.measures import Measures
-from finetune.model import append_pca, append_whitening, check_models, finish, open_model
+from finetune.model import append_pca, append_whitening, check_models, finish, located, open_model
 from finetune.objectives.demands import check_demands
 from finetune.objectives.distillation import UnfinishedError
 from finetune.recipe import Model, Recipe
@@ -44,7 +44,7 @@ from finetune.recipe.agreement import check_paths
 from finetune.reporting.card import write_card
 from finetune.reporting.journal import Journal
 from finetune.reporting.log import read_log
-from finetune.reporting.origins import Origins
+from finetune.reporting.origins import Origins, licence_of
 from finetune.reporting.record import Record, claim, locked
 from finetune.stages import Leg, Plan, Run, ended, legs, plan, run_stage
 from naru import terminal
@@ -117,6 +117,7 @@ def _train(
         sizes=[one.size for one in material.held],
         primary=[primary(one.shape, one.name) for one in material.held],
         origins=options.origins,
+        licence=licence_of(located(recipe.model.base, root)),
     )
     record.check()
 

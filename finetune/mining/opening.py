@@ -65,7 +65,10 @@ def _check_head(location: str, folder: Path) -> None:
                 f"{location}: is a sentence encoder, which gives one vector a text; --check wants a cross-encoder, which "
                 "reads query and passage together. A sentence encoder judges as --encoder."
             )
-        if modules not in ([], ["Transformer"]):  # what follows the transformer is the head, and checked when loaded
+        if modules not in (
+            [],
+            ["Transformer"],
+        ):  # what follows the transformer is the head, and checked when loaded
             return
         missing = sorted(_head(folder) - _weights(folder))
     except LOADING_FAILS as error:
@@ -87,7 +90,8 @@ def _types(folder: Path) -> list[str]:
 def _head(folder: Path) -> set[str]:
     """The names of the weights that a classifier of pairs has beside its body; nothing is loaded."""
     with torch.device("meta"):
-        classifier: Any = AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(folder))
+        made: Any = AutoModelForSequenceClassification
+        classifier = made.from_config(AutoConfig.from_pretrained(folder))
     body = f"{classifier.base_model_prefix}."
     return {name for name, _ in classifier.named_parameters() if not name.startswith(body)}
 

@@ -63,7 +63,7 @@ class CardFacts:
     """What a card is written from. `base` is what people know the start model by; `recipe` is the resolved recipe as
     plain values, `recipe_text` its TOML. `before` and `after` are figures by key (`law_cosine_ndcg@10`), `sets` the
     names of the held-out sets in them, `primary` the keys to compare by (empty: all); `asked` the SHA-256 by file of the
-    teachers and guides, by name."""
+    teachers and guides, by name; `inherited` the licence of the base, which holds where there is no other."""
 
     name: str
     base: str
@@ -79,6 +79,7 @@ class CardFacts:
     sets: Sequence[str] = ()
     primary: Sequence[str] = ()
     licence: str | None = None
+    inherited: str | None = None
     description: str = ""
     minutes: float | None = None
     base_sha256: Mapping[str, str] = field(default_factory=dict)
@@ -137,7 +138,8 @@ def versions() -> dict[str, str]:
 
 
 def _header(facts: CardFacts) -> ModelCardData:
-    licence = (facts.licence or "").lower() or None
+    stated = facts.licence or facts.inherited
+    licence = (stated or "").lower() or None
     known = licence is None or licence in _LICENCES
     results = [
         EvalResult(
@@ -154,7 +156,7 @@ def _header(facts: CardFacts) -> ModelCardData:
     return ModelCardData(
         language="ko",
         license=licence if known else "other",
-        license_name=None if known else facts.licence,
+        license_name=None if known else stated,
         library_name="sentence-transformers",
         pipeline_tag="sentence-similarity",
         tags=[
@@ -176,7 +178,8 @@ def _body(facts: CardFacts, language: Language, words: Words) -> str:
     prompts = ""
     if encoder.query_prefix or encoder.passage_prefix:
         prompts = language.prompts.format(query=encoder.query_prefix, passage=encoder.passage_prefix)
-    said = language.licence_said if facts.licence else language.licence_unknown
+    said = language.licence_inherited if facts.inherited else language.licence_unknown
+    said = language.licence_said if facts.licence else said
     summary = words.summary or language.summary.format(base=facts.base)
     if facts.description and not words.summary:
         summary += f" {facts.description}"
@@ -191,7 +194,7 @@ def _body(facts: CardFacts, language: Language, words: Words) -> str:
         query="카드를 잃어버렸어요",
         passage="분실 신고는 앱의 ‘카드 관리’에서 합니다.",
         figures=_comparison(facts, language),
-        licence=words.licence or said.format(licence=facts.licence, base=facts.base),
+        licence=words.licence or said.format(licence=facts.licence or facts.inherited, base=facts.base),
         data=_data(facts, language),
         recipe_name=facts.recipe.get("name", facts.name),
         base=facts.base,

@@ -22,6 +22,7 @@ class Language:
     whole_recipe: str
     nothing_measured: str
     licence_said: str
+    licence_inherited: str
     licence_unknown: str
     limits: str
 
@@ -42,6 +43,10 @@ ENGLISH = Language(
     whole_recipe="The recipe",
     nothing_measured="Nothing was measured on held-out data.",
     licence_said="Licence of the weights: {licence}.",
+    licence_inherited=(
+        "Licence of the weights: {licence}. The recipe states none of their own, so this is the licence of `{base}`, which "
+        "they derive from; see to the licences of the data below as well before passing them on."
+    ),
     licence_unknown=(
         "No licence was stated for these weights. They derive from `{base}` and from the data below; see to the licences "
         "of both before passing them on."
@@ -67,6 +72,10 @@ KOREAN = Language(
     whole_recipe="레시피",
     nothing_measured="평가 데이터로 측정하지 않았습니다.",
     licence_said="가중치의 라이선스: {licence}.",
+    licence_inherited=(
+        "가중치의 라이선스: {licence}. 레시피에 따로 적은 라이선스가 없어, 이 가중치가 나온 `{base}`의 라이선스를 그대로 따릅니다. "
+        "배포하기 전에 아래 데이터의 라이선스도 확인하세요."
+    ),
     licence_unknown=(
         "이 가중치의 라이선스는 명시되지 않았습니다. `{base}`와 아래 데이터에서 나왔으니, 배포하기 전에 양쪽 라이선스를 확인하세요."
     ),

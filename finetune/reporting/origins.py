@@ -22,6 +22,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import CardData, ModelCard
+from yaml import YAMLError
+
 from naru.errors import NaruError
 
 
@@ -48,6 +51,17 @@ class Origins:
     english: Words = field(default_factory=Words)
     korean: Words = field(default_factory=Words)
     sources: Sequence[Origin] = ()
+
+
+def licence_of(model: Path) -> str | None:
+    """The licence that a model's folder states in the header of its card; None where it states none."""
+    try:
+        text = (model / "README.md").read_text(encoding="utf-8")
+        stated = ModelCard(text).data if text.startswith("---") else CardData()
+    except (OSError, ValueError, YAMLError):  # no card, or one that is not ours to mend
+        return None
+    licence = stated.get("license_name") if stated.get("license") == "other" else stated.get("license")
+    return licence if isinstance(licence, str) else None
 
 
 def origins(recipe: str | Path) -> Origins:

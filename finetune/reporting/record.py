@@ -21,6 +21,7 @@ from finetune.recipe.resolved import to_toml
 from finetune.reporting.card import CardFacts, DataFacts, encoder_facts, versions
 from finetune.reporting.log import read_log
 from finetune.reporting.origins import Origins
+from finetune.reporting.publishing import published, short
 from naru import terminal
 from naru.errors import NaruError
 from naru.files import publish
@@ -106,11 +107,12 @@ class Record:
     sizes: Sequence[int]
     primary: Sequence[str]
     origins: Origins
+    licence: str | None = None  # the base's own
 
     @property
     def plain(self) -> dict[str, Any]:
         """The recipe as plain values."""
-        return {key: value for key, value in asdict(self.recipe).items() if key != "places"}
+        return _plain(self.recipe)
 
     @property
     def asked(self) -> dict[str, Mapping[str, str]]:
@@ -180,12 +182,12 @@ class Record:
 
     def card(self, model: SentenceTransformer, steps: int, planned: int) -> CardFacts:
         """The facts of the card of a model that took so many steps."""
-        recipe, log = self.recipe, read_log(self.output / "log.jsonl")
+        recipe, log = published(self.recipe), read_log(self.output / "log.jsonl")
         return CardFacts(
             name=recipe.name,
             base=recipe.model.base,
             encoder=encoder_facts(model),
-            recipe=self.plain,
+            recipe=_plain(recipe),
             recipe_text=to_toml(recipe),
             steps=steps,
             planned=planned,
@@ -207,10 +209,15 @@ class Record:
             sets=self.sets,
             primary=self.primary,
             licence=recipe.licence,
+            inherited=self.licence,
             description=recipe.description,
             minutes=round(log.minutes, 1),
-            base_sha256=self.models[recipe.model.base],
-            asked=self.asked,
+            base_sha256=self.models[self.recipe.model.base],
+            asked={short(name): files for name, files in self.asked.items()},
             versions=versions(),
             origins=self.origins,
         )
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    return {key: value for key, value in asdict(recipe).items() if key != "places"}

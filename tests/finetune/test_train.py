@@ -75,7 +75,13 @@ def test_it_says_what_it_was_made_from(run: tuple[Outcome, Path], small: Path) -
     assert set(files) == {"data pairs.first", "data graded", "data classed", "evaluation held"}
     assert all(len(digest) == 64 for of in files.values() for digest in of.values())
     assert to_toml(load(output / "recipe.toml")) == (output / "recipe.toml").read_text()
-    assert "held" in (output / "model" / "README.md").read_text()
+    card = (output / "model" / "README.md").read_text()
+    assert "held" in card
+    base = Path(load(small / "staged.toml").model.base)
+    for told in (card, (output / "model" / "provenance.json").read_text()):
+        assert base.name in told
+        assert str(base.parent) not in told
+    assert str(base) in (output / "recipe.toml").read_text()
     assert (output / "report.html").is_file()
     assert (output / "curves.png").is_file()
     assert set(outcome.before) == set(outcome.after)
@@ -507,7 +513,8 @@ def test_a_recipe_learns_the_relations_of_a_teacher(
     assert list((tmp_path / "out").rglob("*.arrow"))
     for folder in (tmp_path / "out", tmp_path / "out" / "model"):
         asked = json.loads((folder / "provenance.json").read_text())["asked"]
-        assert asked == {teacher: base_digests(teacher, tmp_path)}
+        name = teacher if folder == tmp_path / "out" else Path(teacher).name
+        assert asked == {name: base_digests(teacher, tmp_path)}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,12 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from finetune.model import located
+from finetune.recipe import Evaluation, Loss, Model, Recipe, Source
+from finetune.recipe.resolved import to_toml
 from finetune.reporting.card import CardFacts, DataFacts, EncoderFacts, card, encoder_facts, write_card
-from finetune.reporting.origins import Origin, Origins, Words, origins
+from finetune.reporting.origins import Origin, Origins, Words, licence_of, origins
+from finetune.reporting.publishing import published
 from naru.errors import NaruError
 
 ENCODER = EncoderFacts(32, 40, "mean", "cosine", 123_456)
@@ -69,6 +73,47 @@ def test_without_a_licence_none_is_claimed_and_the_reader_is_told() -> None:
     assert "license" not in header(text)
     assert "No licence was stated" in text
     assert "라이선스는 명시되지 않았습니다" in text
+
+
+def test_a_recipe_without_a_licence_takes_its_base_s() -> None:
+    text = card(replace(FACTS, licence=None, inherited="cc-by-sa-4.0"))
+    assert header(text)["license"] == "cc-by-sa-4.0"
+    assert "this is the licence of `dragonkue/multilingual-e5-small-ko`, which they derive from" in text
+    assert "`dragonkue/multilingual-e5-small-ko`의 라이선스를 그대로 따릅니다" in text
+    own = card(replace(FACTS, inherited="cc-by-sa-4.0"))
+    assert header(own)["license"] == "apache-2.0"
+    assert "Licence of the weights: apache-2.0.\n" in own
+
+
+def test_a_base_states_its_licence_in_the_header_of_its_card(tmp_path: Path) -> None:
+    assert licence_of(located("naru-mini", tmp_path)) == "cc-by-sa-4.0"
+    assert licence_of(tmp_path) is None
+    for text, licence in (
+        ("---\nlicense: other\nlicense_name: KOGL type 1\n---\n", "KOGL type 1"),
+        ("---\nlanguage: ko\n---\n", None),
+        ("---\nlicense: [\n---\n", None),
+        ("no header", None),
+    ):
+        (tmp_path / "README.md").write_text(text)
+        assert licence_of(tmp_path) == licence
+
+
+def test_what_is_published_names_no_folder_of_ours() -> None:
+    recipe = Recipe(
+        "mine",
+        Model("/home/me/base"),
+        [
+            Source("a", "/home/me/a,b.jsonl", loss=Loss("mse", {"teacher": "/home/me/teacher"})),
+            Source("b", "data/b.jsonl", loss=Loss("gist", {"guide": "OWNER/NAME"})),
+            Source("c", "hf://OWNER/NAME"),
+        ],
+        evaluation=[Evaluation("d", "/home/me/en.txt,/home/me/ko.txt", teacher="/home/me/teacher")],
+    )
+    text = to_toml(published(recipe))
+    assert "/home" not in text
+    for kept in ("a,b.jsonl", "data/b.jsonl", "OWNER/NAME", "hf://OWNER/NAME", "en.txt,ko.txt", '"teacher"'):
+        assert kept in text
+    assert published(published(recipe)) == published(recipe)
 
 
 def test_figures_that_are_no_numbers_stay_out_of_the_header() -> None:
