@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from finetune.held import Held, Lesson
 from finetune.rows.values import UNREADABLE
 from finetune.shapes import Shape
 from naru.files import publish
+from naru.records import Unread
 
 SHOWN = 5  # places of a finding that are named
 CHUNK = 4096
@@ -40,21 +41,27 @@ class Finding:
     places: Sequence[str]  # of the first few
     bad: bool
     made: bool  # the rows are weak pairs, made by rule: they are left out without a word from the user
+    unread: int = 0  # rows that are in the file alone
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) or self.unread
 
     def said(self) -> str:
         """ "faq.csv:3, faq.csv:9 (2 rows): document is empty"."""
-        if not self.rows:
+        if not self.count:
             return f"{self.data}: {self.what}"
-        more = ", ..." if len(self.rows) > len(self.places) else ""
-        return f"{', '.join(self.places)}{more} ({counted(len(self.rows))}): {self.what}"
+        more = ", ..." if self.count > len(self.places) else ""
+        return f"{', '.join(self.places)}{more} ({counted(self.count)}): {self.what}"
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was found; `rows` are the data sets it was found in, by name."""
+    """All that was found; `rows` are the data sets it was found in, `unread` what could not be read of them, by name."""
 
     found: Sequence[Finding]
     rows: Mapping[str, Rows]
+    unread: Mapping[str, Sequence[Unread]] = field(default_factory=dict)
 
     @property
     def errors(self) -> list[Finding]:
@@ -70,35 +77,34 @@ class Findings:
         table = Table("data", "found", "rows", "where", title="Checked before training")
         for one in self.found:
             what = one.what if one.bad else f"{one.what} (only a remark)"
-            count = f"{len(one.rows):,}" if one.rows else ""
+            count = f"{one.count:,}" if one.count else ""
             table.add_row(*map(Text, (one.data, what, count, "\n".join(one.places))))
         return table
 
     def without_bad(self, rows: Rows) -> Rows:
         """The rows that can be trained on; the notes of weak pairs say how many were left out."""
         bad = self._bad(rows.name)
-        if not bad:
+        out = len(bad) + len(self.unread.get(rows.name, ()))
+        if not out:
             return rows
-        kept = rows.take([row for row in range(len(rows)) if row not in bad])
-        return replace(kept, notes=[*rows.notes, f"{counted(len(bad))} left out"])
+        kept = rows.take([row for row in range(len(rows)) if row not in bad]) if bad else rows
+        return replace(kept, notes=[*rows.notes, f"{counted(out)} left out"])
 
     def write_rejects(self, path: Path) -> None:
         """One JSON object a bad row that people wrote: place, reason, row."""
-        lines = [
-            json.dumps(
-                {
-                    "place": rows.places[row],
-                    "reason": "; ".join(reasons),
-                    "row": {key: _plain(value) for key, value in rows.dataset[row].items()},
-                },
-                ensure_ascii=False,
-            )
+        rejects = [asdict(one) for unread in self.unread.values() for one in unread]
+        rejects += [
+            {
+                "place": rows.places[row],
+                "reason": "; ".join(reasons),
+                "row": {key: _plain(value) for key, value in rows.dataset[row].items()},
+            }
             for name, rows in self.rows.items()
             if not rows.made
             for row, reasons in sorted(self._bad(name).items())
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
-        publish(path, "".join(line + "\n" for line in lines))
+        publish(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rejects))
 
     def _bad(self, name: str) -> dict[int, list[str]]:
         reasons: dict[int, list[str]] = {}
@@ -109,7 +115,11 @@ class Findings:
         return reasons
 
 
-def check(training: Sequence[Rows], held: Sequence[Held | Lesson]) -> Findings:
+def check(
+    training: Sequence[Rows],
+    held: Sequence[Held | Lesson],
+    unread: Mapping[str, Sequence[Unread]] | None = None,
+) -> Findings:
     """Look at every row: empty texts, an anchor that is its own positive, negatives that are positives of the same
     query (a remark: of another), scores and labels that are none, rows that are evaluated on, duplicates; then the
     balance of classes and of data sets. Texts are compared without regard to case, blanks and the marks they end with
@@ -117,8 +127,9 @@ def check(training: Sequence[Rows], held: Sequence[Held | Lesson]) -> Findings:
 
     A row is evaluated on where it is a judged pair, either way round, or where any of its texts is one that held-out
     data ask with: losses over a batch learn from documents and negatives as from queries. A document that is only among
-    those to be found is no leak.
+    those to be found is no leak. `unread` are rows that reading left out, by the name of their data.
     """
+    unread = unread or {}
     questions = {text: one.name for one in held for text in one.questions()}
     pairs = {pair: one.name for one in held for pair in one.pairs()}
     found: list[Finding] = []
@@ -144,7 +155,8 @@ def check(training: Sequence[Rows], held: Sequence[Held | Lesson]) -> Findings:
         for what, numbers in remarks.items():
             found.append(_finding(rows, what, numbers, bad=False))
         found += _classes(rows)
-    return Findings([*found, *_sources(training)], {rows.name: rows for rows in training})
+    lost = [_unread(name, rows) for name, rows in unread.items() if rows]
+    return Findings([*lost, *found, *_sources(training)], {rows.name: rows for rows in training}, unread)
 
 
 def _wrong(
@@ -222,6 +234,11 @@ def _each(rows: Rows) -> Iterator[tuple[int, dict[str, Any]]]:
 def _finding(rows: Rows, what: str, numbers: list[int], bad: bool) -> Finding:
     places = [rows.places[number] for number in numbers[:SHOWN]]
     return Finding(rows.name, what, numbers, places, bad, rows.made)
+
+
+def _unread(name: str, rows: Sequence[Unread]) -> Finding:
+    places = [one.place for one in rows[:SHOWN]]
+    return Finding(name, f"cannot be read: {rows[0].reason}", [], places, True, False, len(rows))
 
 
 def _classes(rows: Rows) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ from finetune.rows.spool import opened, stored
 from finetune.rows.values import Values, listed
 from finetune.shapes import Shape
 from naru.errors import NaruError
-from naru.records import Record
+from naru.records import Record, Skip, refuse
 
 Ints = npt.NDArray[np.int32]
 CHUNK = 4096  # rows written at once
@@ -92,8 +92,9 @@ class Rows:
         return [name for name in self.dataset.column_names if name not in ("score", "label")]
 
 
-def read(source: Source, root: Path, seed: int) -> Rows:
-    """The rows of a source that has its path, relative to `root`; the same for the same seed.
+def read(source: Source, root: Path, seed: int, skip: Skip = refuse) -> Rows:
+    """The rows of a source that has its path, relative to `root`; the same for the same seed. `skip` gets those of a file
+    that cannot be read.
 
     Raises NaruError naming file and line for what cannot be read, columns that are no shape, and data without rows.
     """
@@ -101,7 +102,7 @@ def read(source: Source, root: Path, seed: int) -> Rows:
     if source.reader is not None:
         return _made(source, root / source.path, seed)
     place = source_of(source.path, root, source.split)
-    stream = records(source.path, root, source.split)
+    stream = records(source.path, root, source.split, skip)
     first = list(islice(stream, LOOK))
     if not first:
         raise NaruError(f"{place}: has no rows.")

@@ -21,6 +21,7 @@ from finetune.recipe import Recipe, Source, fitting
 from finetune.shapes import Shape
 from naru import terminal
 from naru.errors import NaruError
+from naru.records import Unread
 
 MOST_TAUGHT = 2_000  # rows held out at most where a teacher reads them, and they are compared with each other
 
@@ -66,12 +67,16 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
     """Read all data of a recipe and check it before any model is loaded.
 
     Without [[evaluation]] a share of each data set's queries is held out. Bad rows go to `rejects` with
-    `skip_bad_rows`; else they are a BadRowsError, with the findings.
+    `skip_bad_rows`, those that cannot be read among them; else they are a BadRowsError, with the findings.
     """
-    rows = {source.name: read(source, root, recipe.seed) for source in recipe.data}
+    unread: dict[str, list[Unread]] = {source.name: [] for source in recipe.data}
+    rows = {
+        source.name: read(source, root, recipe.seed, unread[source.name].append if skip_bad_rows else _refuse)
+        for source in recipe.data
+    }
     fitting.check_fits(recipe, {name: of.shape for name, of in rows.items()})
     held = [open_held(evaluation, root) for evaluation in recipe.evaluation]
-    findings = check(list(rows.values()), held)
+    findings = check(list(rows.values()), held, unread)
     if findings.errors and not skip_bad_rows:
         raise BadRowsError(findings, rejects)
     if findings.errors:
@@ -84,6 +89,10 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
     if not held and recipe.held_out:
         rows, held = _held_apart(rows, recipe)
     return Material(rows, held, findings)
+
+
+def _refuse(unread: Unread) -> None:
+    raise NaruError(f"{unread.place}: {unread.reason} Mend it, or leave out such rows with --skip-bad-rows.")
 
 
 def _held_apart(rows: dict[str, Rows], recipe: Recipe) -> tuple[dict[str, Rows], list[Held | Lesson]]:

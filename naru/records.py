@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +21,54 @@ LARGEST_CELL = 1 << 24  # characters; a larger one is a quote that was never clo
 BATCH = 4096  # rows of Parquet at once
 
 
-def read_records(path: Path) -> Iterator[tuple[int, Record]]:
+@dataclass(frozen=True)
+class Unread:
+    """A row that cannot be read, beside others that can: where it stands, why, and what stands there."""
+
+    place: str
+    reason: str
+    row: Any
+
+
+Skip = Callable[[Unread], None]
+"""Called with a row that cannot be read; where it returns, reading goes on with the next one."""
+
+
+def refuse(unread: Unread) -> None:
+    """Raises NaruError for the row."""
+    raise NaruError(f"{unread.place}: {unread.reason}")
+
+
+def read_records(path: Path, skip: Skip = refuse) -> Iterator[tuple[int, Record]]:
     """(line, fields) of each record of a file whose name ends as one of `KINDS`; .json alone is not streamed.
 
     The line is the one of the file that the record begins on, or the number of the row of Parquet, from 1. Nested objects
     are flattened with dots: {"labels": {"label": 3}} -> {"labels.label": 3}. Text is UTF-8.
 
-    Raises NaruError, naming file and line, for what cannot be read.
+    `skip` gets each row that cannot be read; NaruError, naming file and line, for a file that cannot.
     """
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise NaruError(f"{path}: cannot tell how to read it by its name; expected {', '.join(KINDS)}.")
-    return read(path)
+    return read(path, skip)
 
 
-def _jsonl(path: Path) -> Iterator[tuple[int, Record]]:
+def _jsonl(path: Path, skip: Skip) -> Iterator[tuple[int, Record]]:
     for number, line in numbered(path):
         if line.strip():
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise NaruError(
-                    f"{path}:{number}: not JSON: {error}; expected one object a line, such as "
-                    '{"query": "…", "document": "…"}.'
-                ) from error
-            yield number, _object(value, path, number)
+                reason = f'not JSON: {error}; expected one object a line, such as {{"query": "…", "document": "…"}}.'
+                skip(Unread(f"{path}:{number}", reason, line.rstrip("\r\n")))
+                continue
+            yield from _object(value, path, number, skip)
 
 
-def _json(path: Path) -> Iterator[tuple[int, Record]]:
+def _json(path: Path, skip: Skip) -> Iterator[tuple[int, Record]]:
     text = "".join(line for _, line in numbered(path))
     for number, value in array(text, path):
-        yield number, _object(value, path, number)
+        yield from _object(value, path, number, skip)
 
 
 def array(text: str, path: Path) -> Iterator[tuple[int, Any]]:
@@ -112,10 +130,13 @@ def _skip(text: str, at: int, blanks: str = " \t\r\n") -> int:
     return at
 
 
-def _object(value: Any, path: Path, number: int) -> Record:
-    if not isinstance(value, dict):
-        raise NaruError(f"{path}:{number}: got {str(value)[:60]!r}, expected an object with named fields.")
-    return flat(value)
+def _object(value: Any, path: Path, number: int, skip: Skip) -> Iterator[tuple[int, Record]]:
+    """The record, where it is one."""
+    if isinstance(value, dict):
+        yield number, flat(value)
+    else:
+        reason = f"got {str(value)[:60]!r}, expected an object with named fields."
+        skip(Unread(f"{path}:{number}", reason, value))
 
 
 def flat(fields: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -129,7 +150,7 @@ def flat(fields: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return made
 
 
-def _table(path: Path) -> Iterator[tuple[int, Record]]:
+def _table(path: Path, skip: Skip) -> Iterator[tuple[int, Record]]:
     """CSV or TSV with a header. In a TSV whose lines all have as many tabs, quotes are quotes and not quoting."""
     csv.field_size_limit(LARGEST_CELL)
     header = next((line for _, line in numbered(path) if line.strip()), None)
@@ -178,14 +199,16 @@ def _table(path: Path) -> Iterator[tuple[int, Record]]:
         # A row ends at `last` and spans the line ends within its cells.
         line = last - sum(cell.count("\n") for cell in cells)
         if len(cells) != len(names):
-            raise NaruError(
-                f"{path}:{line}: {len(cells)} cells, but the header has {len(names)} "
-                f"({', '.join(names)}); a cell that holds the delimiter needs quotes."
+            reason = (
+                f"{len(cells)} cells, but the header has {len(names)} ({', '.join(names)}); a cell that holds the "
+                "delimiter needs quotes."
             )
+            skip(Unread(f"{path}:{line}", reason, cells))
+            continue
         yield line, dict(zip(names, cells, strict=True))
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Record]]:
+def _parquet(path: Path, _: Skip) -> Iterator[tuple[int, Record]]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:

@@ -11,14 +11,16 @@ import pyarrow.parquet as pq
 
 from naru import beir
 from naru.errors import NaruError
-from naru.records import KINDS, Record, flat, read_records
+from naru.records import KINDS, Record, Skip, flat, read_records, refuse
 
 
-def records(location: str, root: Path, split: str | None) -> Iterator[tuple[int, Record]]:
+def records(
+    location: str, root: Path, split: str | None, skip: Skip = refuse
+) -> Iterator[tuple[int, Record]]:
     """(line, fields) of each record, streamed; the line is that of the file, or the row's number from 1.
 
     Nested objects are flattened with dots ("labels.label"). `location` is relative to `root` unless it is `hf://`.
-    Raises NaruError naming file and line for what cannot be read.
+    `skip` gets each row of a file that cannot be read; NaruError, naming file and line, for all else.
     """
     if location.startswith("hf://"):
         return _hub(location, split)
@@ -37,7 +39,7 @@ def records(location: str, root: Path, split: str | None) -> Iterator[tuple[int,
             f"{path}: a file has no splits, and split {split!r} is asked of it. Leave the split out, or give the file "
             "that holds it."
         )
-    return read_records(path)
+    return read_records(path, skip)
 
 
 def source_of(location: str, root: Path, split: str | None) -> str:

@@ -164,6 +164,41 @@ def test_what_was_found_is_shown_and_written(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "line", "reason", "kept"),
+    [
+        (
+            "data.jsonl",
+            '{"query": "가", "document": "나"}\n{"query": "다", \n[1]\n{"query": "라", "document": "마"}\n',
+            2,
+            "not JSON",
+            [('{"query": "다", '), [1]],
+        ),
+        ("data.csv", "query,document\n가,나\n다,라,마\n바\n라,마\n", 3, "3 cells", [["다", "라", "마"], ["바"]]),
+        ("data.json", '[{"query": "가", "document": "나"},\n3,\n{"query": "라", "document": "마"}]', 2, "got '3'", [3]),
+    ],
+    ids=["jsonl", "csv", "json"],
+)  # fmt: skip
+def test_rows_that_cannot_be_read_are_left_out_as_bad_ones_are(
+    name: str, text: str, line: int, reason: str, kept: list[Any], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    recipe = Recipe("r", Model("b"), [Source("data", name)], held_out=0)
+    rejects = tmp_path / "out" / "rejects.jsonl"
+    with pytest.raises(NaruError, match="leave out such rows with --skip-bad-rows") as caught:
+        gather(recipe, tmp_path, rejects, skip_bad_rows=False)
+    assert str(caught.value).startswith(f"{tmp_path / name}:{line}: {reason}")
+    material = gather(recipe, tmp_path, rejects, skip_bad_rows=True)
+    rows = material.rows["data"]
+    assert rows.dataset["query"][:] == ["가", "라"]
+    assert rows.notes[-1] == ("1 row left out" if len(kept) == 1 else "2 rows left out")
+    written = [json.loads(one) for one in rejects.read_text(encoding="utf-8").splitlines()]
+    assert [one["row"] for one in written] == kept
+    assert written[0]["place"] == f"{tmp_path / name}:{line}"
+    (finding,) = material.findings.errors
+    assert finding.said().endswith(f"cannot be read: {written[0]['reason']}")
+
+
 def test_held_out_rows_of_the_data_do_not_leak(tmp_path: Path) -> None:
     from finetune.held.splitting import held_out
 
