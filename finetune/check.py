@@ -139,6 +139,7 @@ def check(
         positives = _positives(rows)
         documents = set[str]().union(*positives.values())
         seen: set[int] = set()
+        elsewhere: list[int] = []
         for number, row in _each(rows):
             for what in _wrong(rows, row, positives, questions, pairs):
                 bad.setdefault(what, []).append(number)
@@ -148,10 +149,14 @@ def check(
             if digest in seen:
                 remarks.setdefault("the same row as an earlier one", []).append(number)
             seen.add(digest)
-            for what in _elsewhere(rows, row, positives, documents):
-                remarks.setdefault(what, []).append(number)
+            if documents and _elsewhere(rows, row, positives, documents):
+                elsewhere.append(number)
         for what, numbers in bad.items():
             found.append(_finding(rows, what, numbers, bad=True))
+        if elsewhere:
+            share = f"in {len(elsewhere) / len(rows):.0%} of the rows"
+            what = f"a negative is a positive of another query, {share}: wrong where both ask the same"
+            remarks[what] = elsewhere
         for what, numbers in remarks.items():
             found.append(_finding(rows, what, numbers, bad=False))
         found += _classes(rows)
@@ -188,14 +193,12 @@ def _wrong(
 
 def _elsewhere(
     rows: Rows, row: Mapping[str, Any], positives: Mapping[str, set[str]], documents: set[str]
-) -> Iterator[str]:
-    """Negatives that answer another row's query: what mining finds, and wrong where both ask the same in other words."""
-    if not documents:
-        return
+) -> bool:
+    """Whether a negative answers another row's query: what mining finds, and wrong where both ask the same in other
+    words."""
     own = positives[same(row["query"])]
-    for name in rows.texts()[2:]:
-        if row[name] and (text := same(row[name])) in documents and text not in own:
-            yield f"{name} is a positive of another query: wrong where both ask the same"
+    texts = (same(row[name]) for name in rows.texts()[2:] if row[name])
+    return any(text in documents and text not in own for text in texts)
 
 
 def _leaks(

@@ -120,6 +120,14 @@ class Values:
             told = self.score_range is not None or high in (1, HIGHEST)
             scale = f"scores {low:g}..{high:g}" + ("" if told else ", by the highest grade,")
             return [scale + (" read as 0..1" if (low, high) != (0, 1) else "")]
+        if shape is Shape.CLASSED_PAIRS:
+            names = self.classes()
+            numbers = {_number(name) for name in names}
+            if len(names) == 2 and None not in numbers and numbers != {0, 1}:
+                return [
+                    f"labels {names[0]} and {names[1]} are read as two classes; where they say whether two texts belong "
+                    "together, write 0 and 1: labelled-pairs"
+                ]
         if shape is Shape.TRIPLETS and self._most > self._least:
             return [f"{self._least} to {self._most} negatives a row: the first {self.negatives} are used"]
         return []

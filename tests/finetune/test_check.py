@@ -65,17 +65,36 @@ def test_triplets(tmp_path: Path) -> None:
         "2: negative is a positive of the same query",
         "3: document is empty, or no text",
         "4: query and document are the same text",
+        "6: the same row as an earlier one",
         *(
-            f"{line}: negative is a positive of another query: wrong where both ask the same"
+            f"{line}: a negative is a positive of another query, in 83% of the rows: wrong where both ask the same"
             for line in (1, 3, 4, 5, 6)
         ),
-        "6: the same row as an earlier one",
     ]
     assert [one.bad for one in findings.found] == [True, True, True, False, False]
     rows = findings.rows["data"]
     kept = findings.without_bad(rows)
     assert kept.places.lines.tolist() == [1, 5, 6]
     assert kept.notes[-1] == "3 rows left out"
+
+
+def test_negatives_of_all_columns_are_one_remark(tmp_path: Path) -> None:
+    rows = [{"query": f"물음 {at}", "document": f"답 {at}"} for at in range(4)]
+    for at, row in enumerate(rows):
+        row |= {f"negative_{n}": f"답 {(at + n) % 4}" for n in (1, 2, 3)}
+    findings, _ = found(tmp_path, *rows)
+    (remark,) = findings.found
+    assert (remark.bad, list(remark.rows)) == (False, [0, 1, 2, 3])
+    assert "in 100% of the rows" in remark.what
+
+
+def test_two_numbers_that_are_classes_are_told(tmp_path: Path) -> None:
+    for labels, told in (((1, -1), True), ((1, 0), False), (("함의", "모순"), False)):
+        rows = [{"sentence1": f"가{at}", "sentence2": "나", "label": labels[at % 2]} for at in range(8)]
+        write(tmp_path, "data", *rows)
+        notes = read(Source("data", "data.jsonl"), tmp_path, 0).notes
+        said = "labels -1 and 1 are read as two classes; where they say whether two texts belong together, write 0 and 1"
+        assert any(said in note for note in notes) is told
 
 
 def test_scores_and_labels(tmp_path: Path) -> None:
