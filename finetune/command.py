@@ -13,7 +13,7 @@ from rich.table import Table
 
 from naru import terminal
 from naru.documents import Document
-from naru.errors import NaruError
+from naru.errors import NaruError, Stopped
 from naru.words import read_words
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def train(
     else:
         _show(outcome, output)
     if outcome.stopped == "interrupt":
-        raise typer.Exit(130)
+        raise Stopped(130)
 
 
 def _training() -> Any:
@@ -150,7 +150,7 @@ def _show(outcome: Outcome, output: Path) -> None:
             for row in made.rows[: len(log.primary)]:
                 table.add_row(*(str(getattr(cell, "text", cell)) for cell in row))
             terminal.out.print(table)
-            for one in compared(log.start["sets"], outcome.before, outcome.after):
+            for one in compared(log.start, outcome.before, outcome.after):
                 terminal.out.print(one.table())
         terminal.out.print(f"Model: {outcome.model}  Report: {output / 'report.html'}", soft_wrap=True)
     if outcome.pushed is not None:

@@ -21,7 +21,7 @@ from naru.commands.evaluating import compare, evaluate, pairs
 from naru.commands.indexing import index
 from naru.commands.searching import search
 from naru.commands.serving import serve
-from naru.errors import NaruError
+from naru.errors import NaruError, Stopped
 
 app = typer.Typer(
     name="naru",
@@ -78,7 +78,10 @@ def main() -> None:
         terminal.error(_INTERRUPTED)
         sys.exit(130)
     except SystemExit as ended:
-        if ended.code in (130, TERMINATED):  # 130 is what typer makes of Ctrl-C
+        # Of a stop that a command has told of itself there is no more to say.
+        if ended.code in (130, TERMINATED) and not isinstance(
+            ended, Stopped
+        ):  # 130 is what typer makes of Ctrl-C
             terminal.error(_INTERRUPTED)
         raise
 

@@ -1,4 +1,4 @@
-"""What stands for something the user can mend."""
+"""How commands end otherwise than done: with something the user can mend, or stopped as asked."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ class NaruError(Exception):
 
 class UnavailableError(NaruError):
     """Nothing is wrong with what was asked: something it needs does not answer now. The service says 503."""
+
+
+class Stopped(SystemExit):
+    """The end of a command that stopped as it was asked to, with all saved, and has said so itself."""
 
 
 def suggested(word: str, known: Iterable[str]) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from pathlib import PurePath
+from typing import Any
 
 from rich.table import Table
 
@@ -41,45 +44,62 @@ KO_SROBERTA_MULTITASK = Figures(
     manhattan=Correlation(83.70, 84.38),
     dot=Correlation(82.42, 82.33),
 )
+KORSTS_TEST = 1379  # pairs
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Figures on one held-out set, before and after training, beside those of ko-sroberta-multitask on KorSTS test."""
+    """Figures on one held-out set of so many pairs, before and after training. `reference` sets those of
+    ko-sroberta-multitask beside them, which are of the whole KorSTS test part."""
 
     data: str
     before: Figures
     after: Figures
+    pairs: int
+    reference: bool = False
 
     def table(self) -> Table:
         """For the terminal."""
-        table = Table(title=f"{self.data}: correlations in %")
+        table = Table(title=f"{self.data}: correlations in %, {self.pairs:,} pairs")
         table.add_column("")
-        for heading in ("before", "after", "change", "ko-sroberta-multitask on KorSTS test"):
+        beside = ["ko-sroberta-multitask"] if self.reference else []
+        for heading in ("before", "after", "change", *beside):
             table.add_column(heading, justify="right")
         sides = (self.before.rows(), self.after.rows(), KO_SROBERTA_MULTITASK.rows())
         for (label, before), (_, after), (_, reference) in zip(*sides, strict=True):
             change = after - before
             said = "–" if math.isnan(change) else f"{change:+.2f}"
-            table.add_row(label, _cell(before), _cell(after), said, _cell(reference))
+            cells = [_cell(before), _cell(after), said, _cell(reference)]
+            table.add_row(label, *cells[: 3 + self.reference])
         return table
 
 
 def compared(
-    sets: Sequence[str], before: Mapping[str, float], after: Mapping[str, float]
+    start: Mapping[str, Any], before: Mapping[str, float], after: Mapping[str, float]
 ) -> list[Comparison]:
-    """The eight figures of each held-out set that has them among figures by key ("korsts_pearson_cosine")."""
+    """The eight figures of each held-out set that has them among figures by key ("korsts_pearson_cosine"). `start` is the
+    first line of the run's log, which says what the sets are of."""
+    paths = {one["name"]: one["path"] for one in start["recipe"]["evaluation"]}
     names = [field.name for field in fields(Figures)]
     made = []
-    for one in sets:
+    for one, size in zip(start["sets"], start["sizes"], strict=True):
         prefix = f"{one}_"
         if all(f"{prefix}pearson_{name}" in both for name in names for both in (before, after)):
-            sides = [
-                Figures(**{name: _correlation(both, name, prefix) for name in names})
-                for both in (before, after)
-            ]
-            made.append(Comparison(one, *sides))
+            sides = {
+                side: Figures(**{name: _correlation(both, name, prefix) for name in names})
+                for side, both in (("before", before), ("after", after))
+            }
+            whole = _korsts_test(paths.get(one) or "", size)
+            made.append(Comparison(one, **sides, pairs=size, reference=whole))
     return made
+
+
+def _korsts_test(path: str, pairs: int) -> bool:
+    """Whether a held-out set is all of KorSTS test, by the name of its file: sts-test.tsv, korsts-test.tsv."""
+    return (
+        pairs == KORSTS_TEST
+        and re.fullmatch(r"(kor[-_]?)?sts[-_]test", PurePath(path).stem.lower()) is not None
+    )
 
 
 def _correlation(found: Mapping[str, float], name: str, prefix: str) -> Correlation:

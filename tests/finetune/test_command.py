@@ -136,6 +136,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(small: Path, tmp_path: Path) -> None
     assert process.returncode == 130, noted
     assert "Stopping: after this step all is saved" in noted
     assert "the same command with --resume goes on" in said
+    assert "error:" not in noted
     assert "Traceback" not in noted
     (stage,) = (output / "checkpoints").iterdir()
     assert max(int(path.name.split("-")[1]) for path in stage.glob("checkpoint-*")) == read_log(log).steps

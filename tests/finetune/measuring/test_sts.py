@@ -28,7 +28,9 @@ def test_the_eight_figures_are_scipys(make_model: Callable[..., Path]) -> None:
     first, second = list(SENTENCES[:15]), list(SENTENCES[15:30])
     scores = [step * 4 % 15 / 3 for step in range(15)]
     measured: dict[str, float] = evaluator(ScoredPairs(first, second, scores), "korsts")(model)
-    (found,) = compared(["law", "korsts"], measured, measured)
+    start = {"sets": ["law", "korsts"], "sizes": [3, 15], "recipe": {"evaluation": []}}
+    (found,) = compared(start, measured, measured)
+    assert (found.pairs, found.reference) == (15, False)
     a, b = (np.asarray(model.encode(texts), dtype=np.float64) for texts in (first, second))
     similarities = {
         "Cosine": 1 - cdist(a, b, "cosine").diagonal(),
@@ -66,8 +68,31 @@ def test_the_reference_is_the_model_card_of_ko_sroberta() -> None:
 )
 def test_the_table_sets_after_beside_before_and_the_model_card(row: tuple[str, ...]) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(Comparison("KorSTS", BEFORE, AFTER).table())
+    console.print(Comparison("KorSTS", BEFORE, AFTER, 1379, reference=True).table())
     shown = console.export_text().splitlines()
-    assert "KorSTS: correlations in %" in shown[0]
+    assert "KorSTS: correlations in %, 1,379 pairs" in shown[0]
     (line,) = (line for line in shown if row[0] in line)
     assert tuple(cell.strip() for cell in line.strip("│").split("│")) == row
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "reference"),
+    [
+        ("/data/korsts-test.tsv", 1379, True),
+        ("KorSTS/sts-test.tsv", 1379, True),
+        ("korsts-test.tsv", 60, False),  # a part of it
+        ("korsts-dev.tsv", 1379, False),
+        ("klue-sts-test.tsv", 1379, False),
+        (None, 1379, False),  # a share of the training data
+    ],
+)
+def test_the_model_card_stands_beside_korsts_test_alone(path: str | None, size: int, reference: bool) -> None:
+    figures = {
+        f"s_{kind}_{name}": 0.5
+        for kind in ("pearson", "spearman")
+        for name in ("cosine", "euclidean", "manhattan", "dot")
+    }
+    held = [{"name": "s", "path": path}] if path else []
+    (found,) = compared({"sets": ["s"], "sizes": [size], "recipe": {"evaluation": held}}, figures, figures)
+    assert found.reference is reference
+    assert len(found.table().columns) == (5 if reference else 4)
