@@ -88,7 +88,7 @@ def train(
 
     # Paths typed here are relative to here, those of the recipe to the root.
     given = filled(
-        load(recipe, change or []), _from_here(data), _from_here(evaluation), _base_from_here(base)
+        load(recipe, change or []), data or (), evaluation or (), _base_from_here(base), Path.cwd()
     )
     place = root or (Path(recipe).parent if Path(recipe).is_file() else Path())
     if push_to_hub is not None:
@@ -161,19 +161,6 @@ def _show(outcome: Outcome, output: Path) -> None:
             f"{why} after {outcome.steps:,} of {outcome.planned:,} steps; the same command with --resume goes on.",
             soft_wrap=True,
         )
-
-
-def _from_here(given: Sequence[str] | None) -> list[str]:
-    """[NAME=]PATH[:SPLIT] with the path made absolute."""
-    made = []
-    for one in given or ():
-        name, equals, path = one.partition("=")
-        if not equals:
-            name, path = "", one
-        if not path.startswith("hf://"):
-            path = ",".join(str(Path(part).absolute()) for part in path.split(","))
-        made.append(f"{name}{equals}{path}")
-    return made
 
 
 def _base_from_here(base: str | None) -> str | None:

@@ -27,6 +27,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from finetune.recipe import Source
+from finetune.recipe.tables import KeyedError
 from finetune.rows.columns import Columns, check_unread, recognised, shape_of
 from finetune.rows.records import records, source_of
 from finetune.rows.spool import opened, stored
@@ -159,7 +160,9 @@ def _with_lists(
 def _complete(columns: Columns, shape: Shape, names: Sequence[str], place: str) -> None:
     """A declared shape wants its columns."""
     if shape not in TEXTS:
-        raise NaruError(f"{place}: {shape} are no rows of a file; expected one of {', '.join(TEXTS)}.")
+        raise KeyedError(
+            "shape", f"{place}: {shape} are no rows of a file; expected one of {', '.join(TEXTS)}."
+        )
     wanted = {"sentence1": "query", "sentence2": "document"}
     needed = [wanted.get(name, name) for name in TEXTS[shape]]
     needed += ["score"] if shape is Shape.SCORED and "label" not in columns else []
@@ -168,9 +171,10 @@ def _complete(columns: Columns, shape: Shape, names: Sequence[str], place: str) 
     if shape is Shape.TRIPLETS and not columns.negatives and "negatives" not in columns:
         missing.append("negative")
     if missing:
-        raise NaruError(
+        raise KeyedError(
+            "shape",
             f"{place}: {shape} want {' and '.join(missing)}, and its columns are {', '.join(map(repr, names))}. Say "
-            f'which is which: columns = {{{missing[0]} = "…"}}.'
+            f'which is which: columns = {{{missing[0]} = "…"}}.',
         )
 
 

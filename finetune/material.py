@@ -18,7 +18,9 @@ from finetune.held.files import open_held
 from finetune.held.splitting import CLASSED, OF_A_CLASS, held_out
 from finetune.loop.samplers import lengths
 from finetune.recipe import Recipe, Source, fitting
+from finetune.recipe.tables import meant
 from finetune.shapes import Shape
+from finetune.weak.readers import READERS
 from naru import terminal
 from naru.errors import NaruError
 from naru.records import Unread
@@ -69,13 +71,18 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
     Without [[evaluation]] a share of each data set's queries is held out. Bad rows go to `rejects` with
     `skip_bad_rows`, those that cannot be read among them; else they are a BadRowsError, with the findings.
     """
+    _check_readers(recipe)
     unread: dict[str, list[Unread]] = {source.name: [] for source in recipe.data}
-    rows = {
-        source.name: read(source, root, recipe.seed, unread[source.name].append if skip_bad_rows else _refuse)
-        for source in recipe.data
-    }
+    rows: dict[str, Rows] = {}
+    for number, source in enumerate(recipe.data):
+        skip = unread[source.name].append if skip_bad_rows else _refuse
+        with recipe.places.within(f"data[{number}]"):
+            rows[source.name] = read(source, root, recipe.seed, skip)
     fitting.check_fits(recipe, {name: of.shape for name, of in rows.items()})
-    held = [open_held(evaluation, root) for evaluation in recipe.evaluation]
+    held: list[Held | Lesson] = []
+    for number, evaluation in enumerate(recipe.evaluation):
+        with recipe.places.within(f"evaluation[{number}]"):
+            held.append(open_held(evaluation, root))
     findings = check(list(rows.values()), held, unread)
     if findings.errors and not skip_bad_rows:
         raise BadRowsError(findings, rejects)
@@ -89,6 +96,15 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
     if not held and recipe.held_out:
         rows, held = _held_apart(rows, recipe)
     return Material(rows, held, findings)
+
+
+def _check_readers(recipe: Recipe) -> None:
+    """NaruError, by key and line, for a reader that there is not, before any data are read."""
+    for number, source in enumerate(recipe.data):
+        if source.reader is not None and source.reader not in READERS:
+            raise recipe.places.refuse(
+                f"data[{number}].reader", f"is {source.reader!r}, no reader. {meant(source.reader, READERS)}"
+            )
 
 
 def _refuse(unread: Unread) -> None:

@@ -44,12 +44,17 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 def check_models(recipe: Recipe, root: Path) -> None:
     """Raises NaruError, naming key and line, for what can be refused before any data are read: a base, a teacher or a
-    guide that is neither here nor on the Hub (what the Hub has is fetched), and LoRA without its package."""
+    guide that is neither here nor on the Hub (what the Hub has is fetched), LoRA without its package, and sizes of a fresh
+    body that do not go together."""
     with recipe.places.naming("model.lora"):
         check_lora(recipe.model)
     for key, name in models_of(recipe):
         with recipe.places.naming(key):
             located(name, root)
+    if recipe.model.fresh is not None and recipe.model.vocabulary is None:
+        size = "fresh.hidden" if recipe.model.attention_heads is None else "attention_heads"
+        with recipe.places.naming(f"model.{size}"):
+            fresh.sized(located(recipe.model.base, root), recipe.model)
 
 
 def check_lora(model: Model) -> None:

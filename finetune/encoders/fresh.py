@@ -54,8 +54,17 @@ def with_new_vocabulary(location: Path, model: Model, root: Path, seed: int) -> 
 def untrained(location: Path, model: Model) -> SentenceTransformer:
     """A body of the base's architecture with random weights, in the sizes of [model.fresh], under its tokenizer.
 
-    Raises NaruError for sizes that the architecture refuses, such as a width that the heads do not divide.
+    Raises NaruError as `sized` does.
     """
+    return _encoder(
+        cast(Any, AutoModel).from_config(sized(location, model)),
+        cast(Any, AutoTokenizer).from_pretrained(location),
+        model,
+    )
+
+
+def sized(location: Path, model: Model) -> Any:
+    """The base's configuration in the sizes of [model.fresh]. NaruError where the heads do not divide the width."""
     config = _config(location, model)
     for size, value in (model.fresh or {}).items():
         setattr(config, SIZES[size], value)
@@ -66,9 +75,7 @@ def untrained(location: Path, model: Model) -> SentenceTransformer:
             f"[model.fresh]: {config.num_attention_heads} attention heads do not divide {config.hidden_size} dimensions. "
             "Give attention_heads that do."
         )
-    return _encoder(
-        cast(Any, AutoModel).from_config(config), cast(Any, AutoTokenizer).from_pretrained(location), model
-    )
+    return config
 
 
 def _config(location: Path, model: Model) -> Any:

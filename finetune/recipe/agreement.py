@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from finetune.recipe import fitting
 from finetune.recipe.tables import meant
 from finetune.shapes import Shape
+from naru.errors import NaruError
 
 if TYPE_CHECKING:
     from finetune.recipe import Evaluation, Recipe, Source, Stage, Training
@@ -54,10 +55,13 @@ def check_paths(recipe: Recipe, root: Path) -> None:
         wanted += [(key, f"{name.rpartition('.')[0]}.parquet") for key, name in columns]
         wanted += [(f"{where}.parallel", vocabulary.parallel)] if vocabulary.parallel else []
     for key, path in wanted:
-        if not (root / path).exists():
-            raise recipe.places.refuse(
-                key, f"names {path!r}: nothing at {root / path}. Relative paths start at the root (--root)."
-            )
+        if (root / path).exists():
+            continue
+        if recipe.at(key).startswith(("--data ", "--evaluation ")):
+            raise NaruError(f"{recipe.at(key)}: no such file: nothing at {root / path}.")
+        raise recipe.places.refuse(
+            key, f"names {path!r}: nothing at {root / path}. Relative paths start at the root (--root)."
+        )
 
 
 def rows_of(recipe: Recipe) -> list[tuple[str, Source | Evaluation]]:

@@ -13,6 +13,14 @@ from finetune.recipe.lines import join
 from naru.errors import NaruError, suggested
 
 
+class KeyedError(NaruError):
+    """What a key of a table says does not suit what the table is of; `key` is its name within it: "columns.query"."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 @dataclass(frozen=True)
 class Places:
     """Where keys stand: dotted key -> "recipe.toml:12". A key that does not stand anywhere is where its table is."""
@@ -36,6 +44,15 @@ class Places:
         except NaruError as error:
             raise NaruError(f"{self.at(key)}: recipe key {key!r}: {error}") from error
 
+    @contextmanager
+    def within(self, where: str) -> Iterator[None]:
+        """Name the key of the table `where`, and its place, in a KeyedError that what it says ends in."""
+        try:
+            yield
+        except KeyedError as error:
+            key = join(where, error.key)
+            raise NaruError(f"{self.at(key)}: recipe key {key!r}: {error}") from error
+
 
 def build(kind: Any, value: Any, places: Places, where: str = "") -> Any:
     """`value` as `kind`: a dataclass, a list, a dict, a union with None, or a plain type with its limits.
@@ -54,6 +71,8 @@ def build(kind: Any, value: Any, places: Places, where: str = "") -> Any:
     if is_dataclass(kind):
         return _table(kind, value, places, where)
     if origin is list:
+        if isinstance(value, dict) and is_dataclass(arguments[0]):
+            raise places.refuse(where, f"is one table, expected a list of them: write [[{where}]].")
         if not isinstance(value, list):
             raise places.refuse(where, f"is {value!r}, expected a list.")
         return [build(arguments[0], item, places, f"{where}[{at}]") for at, item in enumerate(value)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from finetune.recipe.tables import meant
+from finetune.recipe.tables import KeyedError, meant
 from finetune.rows.values import verdicts
 from finetune.shapes import Shape
 from naru.errors import NaruError
@@ -95,7 +95,8 @@ def recognised(names: Iterable[str], given: Mapping[str, str] | None, place: str
     negatives: list[tuple[int, str]] = []
     for ours, theirs in (given or {}).items():
         if theirs not in there:
-            raise NaruError(f"{place}: no column {theirs!r} (named for {ours}). {meant(theirs, there)}")
+            message = f"{place}: no column {theirs!r} (named for {ours}). {meant(theirs, there)}"
+            raise KeyedError(f"columns.{ours}", message)
         name = {"sentence1": "query", "sentence2": "document"}.get(ours, ours)
         if match := NEGATIVE.fullmatch(name):
             negatives.append((int(match[1] or 1), theirs))
@@ -103,7 +104,8 @@ def recognised(names: Iterable[str], given: Mapping[str, str] | None, place: str
             found[name] = theirs
         else:
             known = [*SYNONYMS, "sentence1", "sentence2", "negative", "negative_2"]
-            raise NaruError(f"{place}: columns names {ours!r}, none of ours. {meant(ours, known)}")
+            message = f"{place}: columns names {ours!r}, none of ours. {meant(ours, known)}"
+            raise KeyedError(f"columns.{ours}", message)
     taken = {*found.values(), *(name for _, name in negatives)}
     for ours, theirs_names in SYNONYMS.items():
         if ours not in found:

@@ -96,6 +96,7 @@ def test_help_and_wrong_use(command: Sequence[str]) -> None:
         (["--set", "data.graded.loss=softmax"], "'softmax' does not fit scored-pairs"),
         (["--set", "data.graded.path=nowhere.jsonl"], "nowhere.jsonl"),
         (["--data", "other=x.jsonl"], "no data 'other'"),
+        (["--data", "graded=x.jsonl"], "error: --data graded=x.jsonl: no such file"),
     ],
 )
 def test_bad_recipes_are_refused_in_a_line(

@@ -430,6 +430,36 @@ def test_a_missing_model_is_refused_by_key_before_data_are_read(
 @pytest.mark.parametrize(
     ("change", "key", "said"),
     [
+        ("data.0.reader=lore", "data[0].reader", "is 'lore', no reader."),
+        ("data.0.shape=triplets", "data[0].shape", "triplets want negative, and its columns are"),
+        ("data.0.columns={query='물음'}", "data[0].columns.query", "no column '물음' (named for query)"),
+        ("data.0.columns={asked='query'}", "data[0].columns.asked", "columns names 'asked', none of ours"),
+        ("evaluation.0.columns={query='물음'}", "evaluation[0].columns.query", "no column '물음'"),
+        ("model.fresh={hidden=30}", "model.fresh.hidden", "4 attention heads do not divide 30 dimensions"),
+    ],
+)
+def test_what_the_recipe_says_of_data_and_sizes_is_refused_by_key(
+    change: str, key: str, said: str, small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    with pytest.raises(NaruError) as caught:
+        train(staged(change), small, tmp_path / "out")
+    assert str(caught.value).startswith(f"--set {change}: recipe key {key!r}")
+    assert said in str(caught.value)
+
+
+def test_heads_that_do_not_divide_are_refused_by_key(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe = staged("model.fresh={hidden=30}", "model.attention_heads=7")
+    with pytest.raises(
+        NaruError, match=r"^--set model\.attention_heads=7: .*7 attention heads do not divide 30"
+    ):
+        train(recipe, small, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "said"),
+    [
         ("model.max_length=5000", "model.max_length", "max_length is 5000, and"),
         ("model.frozen_layers=90", "model.frozen_layers", "frozen_layers is 90, and the model has"),
         (
