@@ -77,11 +77,10 @@ def main() -> None:
     except KeyboardInterrupt:
         terminal.error(_INTERRUPTED)
         sys.exit(130)
+    except Stopped:  # the command has said all there is to say
+        raise
     except SystemExit as ended:
-        # Of a stop that a command has told of itself there is no more to say.
-        if ended.code in (130, TERMINATED) and not isinstance(
-            ended, Stopped
-        ):  # 130 is what typer makes of Ctrl-C
+        if ended.code in (130, TERMINATED):  # 130 is what typer makes of Ctrl-C
             terminal.error(_INTERRUPTED)
         raise
 
