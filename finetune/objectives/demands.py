@@ -26,7 +26,10 @@ def check_demands(recipe: Recipe, rows: Mapping[str, Rows], root: Path) -> None:
     for number, source in enumerate(recipe.data):
         _rows(recipe, f"data[{number}]", source, rows[source.name])
     for where, training, names in _trainings(recipe):
-        _batches(recipe, where, training, {name: rows[name] for name in names})
+        own = {name: rows[name] for name in names}
+        _batches(recipe, where, training, own)
+        # What a stage inherits is said of all data.
+        _by_class(recipe, where, training, own if f"{where}.sampler" in recipe.places.of else rows)
     _widths(recipe, root)
 
 
@@ -118,6 +121,9 @@ def _batches(recipe: Recipe, where: str, training: Training, rows: Mapping[str, 
                 f"is 1, and loss {name!r} over the {rows[source.name].shape} of {source.name!r} learns by comparing the "
                 "rows of a batch: one row alone teaches nothing. Give 2 or more.",
             )
+
+
+def _by_class(recipe: Recipe, where: str, training: Training, rows: Mapping[str, Rows]) -> None:
     if training.sampler == "by-class" and all(of.shape is not Shape.CLASSED for of in rows.values()):
         shapes = ", ".join(dict.fromkeys(str(of.shape) for of in rows.values()))
         raise recipe.places.refuse(

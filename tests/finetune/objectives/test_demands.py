@@ -120,3 +120,19 @@ def test_a_folder_says_how_wide_its_vectors_are(make_model: Callable[..., Path],
     assert width_of(folder) == open_model(Model(base=str(folder)), tmp_path, 0).get_embedding_dimension()
     (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.CNN", "path": "0"}]')
     assert width_of(tmp_path) is None
+
+
+def test_a_stage_without_classes_may_inherit_their_sampler(tmp_path: Path) -> None:
+    root = folder_with(tmp_path, PAIRS)
+    classed = [{"sentence": f"글 {at}", "label": f"종류 {at % 2}"} for at in range(8)]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in classed)
+    (root / "classed.jsonl").write_text(text, encoding="utf-8")
+    head = f'{HEAD}[training]\nbatch_size = 4\nsampler = "by-class"\n'
+    both = "".join(f'[[data]]\nname = "{name}"\npath = "{name}.jsonl"\n' for name in ("rows", "classed"))
+    stages = '[[stage]]\nname = "a"\n[[stage]]\nname = "b"\ndata = ["rows"]\n'
+    (root / "recipe.toml").write_text(f"{head}{both}{stages}")
+    with pytest.raises(NaruError, match="cannot be loaded as an encoder"):  # so far it comes
+        train(load(root / "recipe.toml"), root, root / "out")
+    (root / "recipe.toml").write_text(f'{head}{both}{stages}[stage.training]\nsampler = "by-class"\n')
+    with pytest.raises(NaruError, match=r"recipe key 'stage\[1\]\.training\.sampler' is \"by-class\""):
+        train(load(root / "recipe.toml"), root, root / "out")
