@@ -18,11 +18,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.sets import JudgedSet, indexed, judged_sets
 from evaluation.answerable import Queries, cross_fit, fit, matches, queries, without
 from evaluation.answerable import logits as answering
+from evaluation.arrays import Floats
 from evaluation.calibrate import calibrate
 from evaluation.candidates import Candidates, collect
 from evaluation.rejection import auroc, auroc_gain, auroc_interval
@@ -30,7 +30,6 @@ from naru.bm25 import Counts, Statistics, count, document_vector, known_share, q
 from naru.relevance import MODES, Scores
 from search import Searcher
 
-Floats = npt.NDArray[np.float64]
 MODE = "hybrid"
 SETS = ("demo", "korquad-dev")
 

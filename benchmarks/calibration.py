@@ -20,8 +20,9 @@ import numpy as np
 
 from benchmarks.sets import JudgedSet, indexed, judged_sets
 from evaluation import fit as fitting
+from evaluation.arrays import Booleans, Floats
 from evaluation.calibrate import LEAST, Calibration, by_cosine, by_fusion, calibrate, sigmoid
-from evaluation.candidates import Booleans, Candidates, Floats, collect, of_mode
+from evaluation.candidates import Candidates, collect, of_mode
 from evaluation.compare import flips, holm
 from evaluation.directions import ndcg
 from evaluation.figures import Estimate

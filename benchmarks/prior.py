@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.sets import JudgedSet, indexed, judged_sets
+from evaluation.arrays import Floats
 from evaluation.calibrate import sigmoid
-from evaluation.candidates import Candidates, Floats, collect, of_mode
+from evaluation.candidates import Candidates, collect, of_mode
 from evaluation.directions import ndcg
 from evaluation.fit import Page, likeliest, logits, ranking
 from evaluation.intervals import grouped

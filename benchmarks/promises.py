@@ -20,19 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.sets import JudgedSet, indexed, judged_sets
 from evaluation import conformal
+from evaluation.arrays import Booleans, Floats, Integers
 from evaluation.calibrate import cross_fit
 from evaluation.candidates import Candidates, collect
 from evaluation.fit import logits
 from evaluation.precision import Aim, Shown, precision
 from search import Searcher
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
 CASES = (("korquad-dev", None), ("korquad-dev", "article"), ("law", None))
 """Set, and the metadata field whose values the promises are about; None: about queries."""
 ALPHA = 0.1

@@ -13,19 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from evaluation import conformal
+from evaluation.arrays import Booleans, Floats, Integers
 from evaluation.candidates import Candidates
 from naru.answering import DEPTH, READ, READ_CHARACTERS, Answering, matched, signals
 from naru.bm25 import Statistics, Terms
 from naru.errors import NaruError
 from naru.relevance import probability
 from search import Searcher
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 """What the likelihood counts against the ridge (scikit-learn's C), over standardised signals."""

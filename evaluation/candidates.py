@@ -14,18 +14,14 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from evaluation.arrays import Booleans, Floats, Integers
 from naru.beir import Split
 from naru.documents import Passage
 from naru.errors import NaruError
 from naru.filters import Filter
 from search import Searcher
 from search.searcher import PREFETCH
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
 
 _NAMED = 5
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.figures import Cut, ReportFacts, precision_recall, reliability, risk_at, risk_coverage
+from evaluation.figures import Cut, ReportFacts, precision_recall, reliability, risk_at, risk_curve
 from naru.drawing import Drawn, Ink, Paint, draw, legible
 
 _BINS = np.linspace(0, 1, 21)
@@ -98,7 +98,7 @@ def _precision(facts: ReportFacts) -> Paint:
 
 
 def _risk(facts: ReportFacts) -> Paint:
-    curve = risk_coverage(facts)
+    curve = risk_curve(facts)
 
     def paint(axes: Any, ink: Ink) -> None:
         axes.step(curve.x, curve.y, where="post", color=ink.of(0))

@@ -13,16 +13,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from evaluation.arrays import Floats
 from evaluation.intervals import SEED, bootstrap, chunks, grouped, groups_of
 from evaluation.measures import Measured, measure_names
 from naru.errors import NaruError
-
-Floats = npt.NDArray[np.float64]
 
 FLIPS = 10_000
 EXACT = 13

@@ -19,10 +19,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+from evaluation.arrays import Floats, Integers
 
 
 @dataclass(frozen=True, slots=True)

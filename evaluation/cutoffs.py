@@ -22,17 +22,14 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from evaluation import conformal
+from evaluation.arrays import Booleans, Floats, Integers
 from evaluation.candidates import Candidates
+from evaluation.figures import falling
 from evaluation.precision import Aim, Shown, enough, precision
 from naru.cutoffs import Cutoff, read_promise
 from naru.relevance import probability
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
 
 _NOTHING = "none of the judged queries has a relevant passage among its candidates"
 
@@ -52,7 +49,7 @@ def best_f1(scores: Floats, right: Booleans, missed: int = 0) -> Best:
 
     Of equal ones the highest cut-off. ValueError where nothing is right.
     """
-    cutoffs, above, found = _sweep(scores, right)
+    cutoffs, above, found = _at_each(scores, right)
     positives = found[-1] + missed
     f1 = 2 * found / (above + positives)
     at = int(f1.argmax())
@@ -61,7 +58,7 @@ def best_f1(scores: Floats, right: Booleans, missed: int = 0) -> Best:
 
 def best_accuracy(scores: Floats, right: Booleans) -> Best:
     """Over the observed scores: the share of rows that lie on their right side. As `best_f1` otherwise."""
-    cutoffs, above, found = _sweep(scores, right)
+    cutoffs, above, found = _at_each(scores, right)
     accuracy = (found + (len(right) - found[-1]) - (above - found)) / len(right)
     at = int(accuracy.argmax())
     return Best(
@@ -263,19 +260,15 @@ def promised(offered: Offered, asked: str) -> Cutoff:
             return offered.coverage(alpha, every=kind == "complete", name=asked)
 
 
+def _at_each(scores: Floats, right: Booleans) -> tuple[Floats, Floats, Floats]:
+    if not right.any():
+        raise ValueError("This is a bug: a sweep needs at least one positive row.")
+    return falling(scores, right)
+
+
 def _percent(share: float) -> str:
     """A share as it was promised, not rounded to another."""
     return f"{100 * share:.10g}%"
-
-
-def _sweep(scores: Floats, right: Booleans) -> tuple[Floats, Floats, Floats]:
-    """Distinct scores from high to low, with how many rows reach each and how many of those are right."""
-    if not right.any():
-        raise ValueError("This is a bug: a sweep needs at least one positive row.")
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-    return ranked[last], (last + 1).astype(np.float64), np.cumsum(right[order])[last].astype(np.float64)
 
 
 def _renumbered(units: Integers) -> Integers:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.candidates import Booleans, Candidates, Floats, Integers
+from evaluation.arrays import Booleans, Floats, Integers
+from evaluation.candidates import Candidates
 from naru.relevance import Scores
 
 DEPTH = 10

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from evaluation.candidates import Floats
+from evaluation.arrays import Floats
 from evaluation.evaluate import Evaluation, Searches
 from evaluation.figures import Estimate, Expected, ReportFacts, Returned, Slice, Worst
 from evaluation.findings import Findings

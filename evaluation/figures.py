@@ -12,13 +12,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from evaluation.arrays import Booleans, Floats, Integers
 from naru.cutoffs import Cutoff
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
 
 _MOST_BINS, _BIN = 12, 25  # bins of a reliability diagram, and hits in each at least
 
@@ -219,15 +215,15 @@ class Curve:
 
 def precision_recall(facts: ReportFacts) -> Curve:
     """x: the share of all relevant passages that is shown. y: the share of what is shown that is relevant."""
-    threshold, shown, right = _falling(facts.probability, facts.relevant)
+    threshold, shown, right = falling(facts.probability, facts.relevant)
     return Curve(threshold, right / max(1, int(facts.judged.sum())), right / shown)
 
 
-def risk_coverage(facts: ReportFacts) -> Curve:
+def risk_curve(facts: ReportFacts) -> Curve:
     """x: the share of all queries that is answered. y: the share of the answered whose first hit is not relevant."""
     sure, right = facts.answers()
     found = np.isfinite(sure)
-    threshold, answered, good = _falling(sure[found], right[found])
+    threshold, answered, good = falling(sure[found], right[found])
     return Curve(threshold, answered / max(1, facts.queries), 1 - good / answered)
 
 
@@ -238,7 +234,7 @@ def risk_at(facts: ReportFacts, probability: float) -> tuple[float, float] | Non
     return None if answered == 0 else (answered / facts.queries, 1 - float(facts.relevant[firsts].mean()))
 
 
-def _falling(scores: Floats, right: Booleans) -> tuple[Floats, Floats, Floats]:
+def falling(scores: Floats, right: Booleans) -> tuple[Floats, Floats, Floats]:
     """Distinct scores from high to low, with how many are at least as high and how many of those are right."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]

@@ -21,7 +21,8 @@ from typing import Literal
 
 import numpy as np
 
-from evaluation.candidates import Booleans, Candidates, Floats, Integers
+from evaluation.arrays import Booleans, Floats, Integers
+from evaluation.candidates import Candidates
 from evaluation.directions import Directions
 from naru.maps import Beta, Knots, Map
 from naru.relevance import RIVALS, Fit, Scores

@@ -11,13 +11,11 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from evaluation.arrays import Floats, Integers
 from evaluation.figures import Estimate
 from evaluation.measures import Measured
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 Method = Literal["bca", "percentile"]
 
 DRAWS = 5_000

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
-import numpy.typing as npt
 
+from evaluation.arrays import Floats
 from evaluation.needed import needed
 from evaluation.runs import Run
 from naru.beir import Qrels
@@ -24,8 +24,6 @@ DEEPEST = 100
 _NAMES = {"MAP": "AP", "MRR": "RR", "Recall": "R", "Precision": "P"}
 _WHOLE = ("nDCG", "AP", "RR")  # mean something without @k
 _CUT = ("P", "R", "Success")
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.arrays import Booleans, Floats
 from evaluation.cutoffs import Best, best_accuracy, best_f1
 from evaluation.needed import needed
 from naru.errors import NaruError
 from naru.records import read_records
-
-Floats = npt.NDArray[np.float64]
-Booleans = npt.NDArray[np.bool_]
 
 SENTENCES = (
     ("sentence1", "sentence2"),

@@ -27,11 +27,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
+from evaluation.arrays import Booleans, Floats, Integers
+
 Per = Literal["hit", "query"]
 
 STEP = 0.1

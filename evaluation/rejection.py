@@ -9,16 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from evaluation.arrays import Booleans, Floats, Integers
 from evaluation.figures import Estimate
 from evaluation.intervals import DRAWS, LEVEL, SEED, chunks, drawn, groups_of
 from evaluation.runs import Run
 from naru.beir import Split
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Booleans = npt.NDArray[np.bool_]
 
 
 def auroc(scores: Floats, positive: Booleans) -> float:

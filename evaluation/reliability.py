@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from evaluation.candidates import Booleans, Floats, Integers
+from evaluation.arrays import Booleans, Floats, Integers
 from evaluation.figures import Estimate
 
 BINS = 15

@@ -42,6 +42,7 @@ def calibrate(
 ) -> None:
     """Fit probabilities and cut-offs to judged queries, and keep them with the collection."""
     from evaluation.calibrate import calibrate as fit
+    from evaluation.calibrated import plain, reasons, tables
     from evaluation.learning import curve as learning_curve
     from evaluation.learning import table as curve_table
     from naru.beir import Beir
@@ -68,11 +69,11 @@ def calibrate(
             publish(output, text)
     learnt = list(learning_curve(fitted.modes["hybrid"].candidates, prior)) if curve else []
     if as_json:
-        said = fitted.to_json() | ({"curve": [asdict(one) for one in learnt]} if curve else {})
+        said = plain(fitted) | ({"curve": [asdict(one) for one in learnt]} if curve else {})
         typer.echo(json.dumps(said, ensure_ascii=False))
         return
-    terminal.out.print(*fitted.tables(), *([curve_table(learnt)] if curve else []))
-    for reason in fitted.reasons():
+    terminal.out.print(*tables(fitted), *([curve_table(learnt)] if curve else []))
+    for reason in reasons(fitted):
         terminal.note(reason)
     terminal.note(
         "Calibration kept with the collection; a service that serves it takes it over in seconds."

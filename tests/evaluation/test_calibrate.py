@@ -13,6 +13,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from evaluation.calibrate import Calibration, by_cosine, by_fusion, cross_fit, sigmoid
+from evaluation.calibrated import reasons, tables
 from evaluation.candidates import Candidates, Floats
 from evaluation.directions import Directions
 from evaluation.fit import Page, fit, fit_map, folds, likeliest, logits
@@ -246,9 +247,9 @@ def test_what_few_queries_cannot_give_is_told_without_nonsense() -> None:
     ):
         basis = Basis("c", "now", 1, "e", "a", 100, "dev", "0", 100 + without, 100, "today")
         found = Calibration(Relevance({mode: one.fit for mode, one in alone.items()}, basis), alone)
-        assert said in found.reasons()[-1]
+        assert said in reasons(found)[-1]
         console = Console(width=100, record=True, file=io.StringIO())
-        console.print(*found.tables())  # no bootstrap over one cluster: values without intervals
+        console.print(*tables(found))  # no bootstrap over one cluster: values without intervals
         assert (
             "["
             not in console.export_text()

@@ -24,7 +24,7 @@ from evaluation.figures import (
     precision_recall,
     reliability,
     risk_at,
-    risk_coverage,
+    risk_curve,
     wilson,
 )
 from evaluation.report import write_report
@@ -120,7 +120,7 @@ def test_precision_and_recall_by_hand() -> None:
 
 
 def test_risk_and_coverage_by_hand() -> None:
-    curve = risk_coverage(small())
+    curve = risk_curve(small())
     assert curve.threshold.tolist() == [0.9, 0.6, 0.2]
     assert curve.x == pytest.approx([1 / 3, 2 / 3, 1])
     assert curve.y == pytest.approx([0, 1 / 2, 2 / 3])
@@ -129,13 +129,13 @@ def test_risk_and_coverage_by_hand() -> None:
 
 
 def test_a_probability_of_having_an_answer_decides_who_is_answered() -> None:
-    curve = risk_coverage(small(answer=np.array([0.4, 0.8, 0.1])))
+    curve = risk_curve(small(answer=np.array([0.4, 0.8, 0.1])))
     assert curve.threshold.tolist() == [0.8, 0.4, 0.1]
     assert curve.y == pytest.approx([1, 1 / 2, 2 / 3])
 
 
 def test_a_query_without_hits_is_never_answered() -> None:
-    curve = risk_coverage(small(judged=np.array([1, 2, 0, 1])))
+    curve = risk_curve(small(judged=np.array([1, 2, 0, 1])))
     assert curve.x == pytest.approx([1 / 4, 2 / 4, 3 / 4])
 
 
