@@ -63,20 +63,14 @@ class Cut:
     @classmethod
     def at(cls, level: Cutoff, *, filtered: bool) -> Self:
         """A level as it holds for an answer, of the whole collection or under a filter."""
-        if level.reason:
-            return replace(
-                cls.in_place(level.name, stand_in(level.name), level.reason), promise=level.promise
-            )
-        void = "it was chosen on the whole collection, not under a filter" if filtered else None
-        return cls(
-            level.name,
-            level.probability,
-            level.logit,
-            level.promise,
-            level.queries,
-            level.units,
-            level.found,
-            void,
+        void = level.reason or (
+            "it was chosen on the whole collection, not under a filter" if filtered else None
+        )
+        cut = cls(level.name, level.probability, level.logit, void=void)
+        if level.logit is None:
+            cut = cls.in_place(level.name, stand_in(level.name), level.reason)
+        return replace(
+            cut, promise=level.promise, queries=level.queries, units=level.units, found=level.found
         )
 
 

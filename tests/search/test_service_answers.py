@@ -138,6 +138,7 @@ def test_a_level_without_a_number_says_why_and_nine_in_ten_stand_in_for_precise(
         assert [hit["probability"] >= 0.9 for hit in answer["hits"]] == [True]
         assert (answer["cutoff"]["void"], answer["cutoff"]["probability"]) == (FEW, 0.9)
         assert answer["cutoff"]["instead"]
+        assert (answer["cutoff"]["queries"], answer["cutoff"]["units"]) == (40, 7)
         assert answer["notes"][0]["kind"] == "instead"
         assert FEW in answer["notes"][0]["message"]
         assert "hits of 90% and more" in answer["notes"][0]["message"]
