@@ -34,7 +34,8 @@ class Candidates:
     `grade` is the judged relevance, 0 where `judged` is False. `relevant` counts the relevant passages that the
     judgements name, `known` is the share of the query's BM25 weight whose tokens the collection knows.
     Queries of one of the `groups` are not independent: folds keep them together, and bootstraps draw them together.
-    Promises are about queries, or about groups where those were `asked` for as values of a field.
+    Promises are about queries, or about groups where those were `asked` for as values of a field; those with a confidence
+    count groups as units either way.
     """
 
     queries: tuple[str, ...]  # [q] ids, in the order of the split
@@ -64,7 +65,7 @@ class Candidates:
 
     @property
     def units(self) -> Integers:
-        """[q] what promises count: the number of each query's group where groups were asked for, else of the query."""
+        """[q] what coverage counts: the number of each query's group where groups were asked for, else of the query."""
         return self.clusters if self.asked else np.arange(len(self.queries))
 
     @cached_property

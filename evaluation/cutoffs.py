@@ -10,10 +10,12 @@ and, where they are asked for, with other shares than 90 % too:
     silent      at most 10 % of the queries that have no answer are shown anything, with confidence 90 %
     accurate    the best accuracy on the judged queries' candidates: no guarantee, a measurement
 
-Each level is its promise; `sensitive` need not lie below `precise`. Promises hold for queries drawn like the judged
-ones, of the whole collection; logits must be cross-fitted: a model that saw a query knows too much of it. A candidate
-that nobody judged counts as not relevant, so where judgements are few true precision is higher than promised and a
-precise cut-off stricter than it need be; coverage is that of the passages that were judged relevant.
+Promises with a confidence count the passages asked about as units, for queries about one are right or wrong together;
+the others count queries; all of them groups, where those were asked for. Each level is its promise; `sensitive` need not
+lie below `precise`. Promises hold for queries drawn like the judged ones, of the whole collection; logits must be
+cross-fitted: a model that saw a query knows too much of it. A candidate that nobody judged counts as not relevant, so
+where judgements are few true precision is higher than promised and a precise cut-off stricter than it need be; coverage
+is that of the passages that were judged relevant.
 """
 
 from __future__ import annotations
