@@ -246,7 +246,7 @@ def mine(
         cross_encoder(check) if check is not None else None,
     )
     with terminal.stages("texts") as stages:
-        mined = find(pairs_of(data, split), documents, output, mining, models, stages)
+        mined = find(pairs_of(data, split, skip_bad_rows), documents, output, mining, models, stages)
     if as_json:
         typer.echo(json.dumps(mined.to_json(), ensure_ascii=False))
         return

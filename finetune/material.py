@@ -19,6 +19,7 @@ from finetune.held.splitting import CLASSED, OF_A_CLASS, held_out
 from finetune.loop.samplers import lengths
 from finetune.recipe import Recipe, Source, fitting
 from finetune.recipe.tables import meant
+from finetune.rows.records import refused
 from finetune.shapes import Shape
 from finetune.weak.readers import READERS
 from naru import terminal
@@ -75,7 +76,7 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
     unread: dict[str, list[Unread]] = {source.name: [] for source in recipe.data}
     rows: dict[str, Rows] = {}
     for number, source in enumerate(recipe.data):
-        skip = unread[source.name].append if skip_bad_rows else _refuse
+        skip = unread[source.name].append if skip_bad_rows else refused
         with recipe.places.within(f"data[{number}]"):
             rows[source.name] = read(source, root, recipe.seed, skip)
     fitting.check_fits(recipe, {name: of.shape for name, of in rows.items()})
@@ -105,10 +106,6 @@ def _check_readers(recipe: Recipe) -> None:
             raise recipe.places.refuse(
                 f"data[{number}].reader", f"is {source.reader!r}, no reader. {meant(source.reader, READERS)}"
             )
-
-
-def _refuse(unread: Unread) -> None:
-    raise NaruError(f"{unread.place}: {unread.reason} Mend it, or leave out such rows with --skip-bad-rows.")
 
 
 def _held_apart(rows: dict[str, Rows], recipe: Recipe) -> tuple[dict[str, Rows], list[Held | Lesson]]:

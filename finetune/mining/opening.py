@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,28 @@ from finetune.mining.pairs import Pair
 from finetune.mining.picking import Check
 from finetune.model import LOADING_FAILS, located
 from finetune.recipe import Source
+from finetune.rows.records import refused
 from finetune.shapes import Shape
 from naru.errors import NaruError
+from naru.records import Unread
 
 
-def pairs_of(location: str, split: str | None) -> Iterator[Pair]:
+def pairs_of(location: str, split: str | None, skip_bad_rows: bool = False) -> Iterator[Pair]:
     """The pairs of query and document of any data that training reads; negatives that are there already are left. Each
-    has its place.
+    has its place. With `skip_bad_rows` a row that cannot be read is a blank pair, which mining leaves out and counts.
 
     NaruError where the data are neither pairs nor triplets.
     """
-    rows = read(Source("data", location, split=split), Path(), seed=0)
+    unread: list[Unread] = []
+    source = Source("data", location, split=split)
+    rows = read(source, Path(), seed=0, skip=unread.append if skip_bad_rows else refused)
     if rows.shape not in (Shape.PAIRS, Shape.TRIPLETS):
         raise NaruError(
             f"{location}: these are {rows.shape}; negatives are mined for pairs of query and document."
         )
     table = rows.dataset.select_columns(["query", "document"])
-    return (Pair(row["query"], row["document"], rows.places[number]) for number, row in enumerate(table))
+    pairs = (Pair(row["query"], row["document"], rows.places[number]) for number, row in enumerate(table))
+    return chain(pairs, (Pair("", "", one.place) for one in unread))
 
 
 def cross_encoder(location: str) -> Check:

@@ -11,7 +11,12 @@ import pyarrow.parquet as pq
 
 from naru import beir
 from naru.errors import NaruError
-from naru.records import KINDS, Record, Skip, flat, read_records, refuse
+from naru.records import KINDS, Record, Skip, Unread, flat, read_records, refuse
+
+
+def refused(unread: Unread) -> None:
+    """Raises NaruError for a row that cannot be read, in a command that can go on without."""
+    raise NaruError(f"{unread.place}: {unread.reason} Mend it, or leave out such rows with --skip-bad-rows.")
 
 
 def records(

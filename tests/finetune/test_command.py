@@ -283,6 +283,13 @@ def test_pairs_without_a_text_are_named_or_left_out(mined: Path) -> None:
     assert (said["bad"], said["pairs"], said["written"]) == (2, 70, 70)
     shown = run(*mine, "--skip-bad-rows", cwd=mined).stdout
     assert re.search(r"left out before: bad rows +2\b", shown)
+    with (mined / "holes.jsonl").open("a", encoding="utf-8") as file:
+        file.write("\n{broken\n")
+    done = run(*mine, cwd=mined, status=1)
+    assert "holes.jsonl:73: not JSON" in done.stderr
+    assert "--skip-bad-rows" in done.stderr
+    said = json.loads(run(*mine, "--skip-bad-rows", "--json", cwd=mined).stdout)
+    assert (said["bad"], said["pairs"], said["written"]) == (3, 70, 70)
 
 
 def test_graded_pairs_have_no_negatives(small: Path, tmp_path: Path) -> None:
