@@ -18,6 +18,10 @@ class UnavailableError(NaruError):
     """Nothing is wrong with what was asked: something it needs does not answer now. The service says 503."""
 
 
+class ReplacedError(UnavailableError):
+    """The version of a collection that was opened is gone: others took its place. Opened again, it answers."""
+
+
 class Stopped(SystemExit):
     """The end of a command that stopped as it was asked to, with all saved, and has said so itself."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from naru.errors import ReplacedError
 from search.catalog import Catalog
 from search.highlight import Highlighter
 from search.searcher import Searcher
@@ -44,7 +45,7 @@ def routes(catalog: Catalog, workers: Workers, examples: Mapping[str, Sequence[s
         """The passages of a collection that answer a query, best first, each with its probability; or that none
         does, with the near misses apart."""
         searcher = catalog.find(asked.collection)
-        return await workers.run(lambda: _search(searcher, asked), _hung_up(request))
+        return await workers.run(lambda: answered(catalog, searcher, asked), _hung_up(request))
 
     @router.get("/v1/collections", tags=["search"], responses={503: _REFUSALS[503]})
     async def collections() -> CollectionsOut:
@@ -70,6 +71,17 @@ def routes(catalog: Catalog, workers: Workers, examples: Mapping[str, Sequence[s
         return StatusOut(status="ready")
 
     return router
+
+
+def answered(catalog: Catalog, searcher: Searcher, asked: SearchIn) -> SearchOut:
+    """Again by what is served now, where publishes took the searcher's version away while it searched."""
+    try:
+        return _search(searcher, asked)
+    except ReplacedError:
+        latest = catalog.find(asked.collection)
+        if latest is searcher:
+            raise
+        return _search(latest, asked)
 
 
 def _search(searcher: Searcher, asked: SearchIn) -> SearchOut:

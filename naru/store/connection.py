@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from qdrant_client import QdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from naru.errors import NaruError, UnavailableError
+from naru.errors import NaruError, ReplacedError, UnavailableError
 
 T = TypeVar("T")
 ATTEMPTS = 6
@@ -33,6 +34,7 @@ _PASSING_GRPC = {
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.ABORTED,
 }
+_GONE = " A version that two publishes have replaced is gone: open the collection again."
 
 
 class Connection:
@@ -70,6 +72,10 @@ class Connection:
                 if not _passes(error) or attempt + 1 == attempts:
                     raise self._explained(error, attempt + 1) from error
                 time.sleep(_pause(error, attempt))
+            except ValueError as error:
+                if self.in_memory and re.fullmatch("Collection .* not found", str(error)):
+                    raise ReplacedError(f"{error}.{_GONE}") from error
+                raise
         raise AssertionError("this is a bug: no attempt was made")
 
     def close(self) -> None:
@@ -106,8 +112,10 @@ class Connection:
                     f"{where} refused the API key (HTTP {error.status_code}). Give the right one."
                 )
             said = error.content.decode("utf-8", "replace")[:500]
+            if error.status_code == 404:
+                return ReplacedError(f"{where} answered HTTP 404: {said}{_GONE}")
             kind = UnavailableError if error.status_code in _PASSING else NaruError
-            return kind(f"{where} answered HTTP {error.status_code}{tried}: {said}{_hint(error)}")
+            return kind(f"{where} answered HTTP {error.status_code}{tried}: {said}")
         cause = error.source if isinstance(error, ResponseHandlingException) else error
         if isinstance(cause, ValueError):  # not JSON, or not the JSON that was expected
             return NaruError(
@@ -117,6 +125,8 @@ class Connection:
         if isinstance(error, grpc.Call):
             if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
                 return NaruError(f"{where} refused the API key ({error.details()}). Give the right one.")
+            if error.code() == grpc.StatusCode.NOT_FOUND:
+                return ReplacedError(f"{where} answered NOT_FOUND: {error.details()}{_GONE}")
             if error.code() != grpc.StatusCode.UNAVAILABLE:
                 return NaruError(f"{where} answered {error.code().name}{tried}: {error.details()}")
             cause = error.details()
@@ -158,12 +168,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _hint(error: UnexpectedResponse) -> str:
-    if error.status_code == 404:
-        return " A version that two publishes have replaced is gone: open the collection again."
-    return ""
 
 
 def _passes(error: Exception) -> bool:

@@ -18,11 +18,14 @@ from evaluation.calibrate import Calibration
 from indexer.build import Plan, index
 from naru.documents import Document
 from naru.encoder import Encoder
+from naru.errors import ReplacedError
 from naru.settings import ServiceSettings
 from naru.store import Store, open_store
 from search.catalog import Catalog
 from search.following import Following
+from search.routes import answered
 from search.service import create_app
+from search.wire import SearchIn
 
 Serve = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
 
@@ -75,6 +78,21 @@ def test_every_publish_is_followed_without_a_failed_request(store: Store, bundle
             asking.join()
     assert {tuple(ids) for ids in asked} <= {("card-1",), ("card-2",), ("card-3",)}
     assert asked
+
+
+def test_a_search_whose_version_is_taken_away_under_it_is_answered_by_the_latest(bundle: Path) -> None:
+    store, catalog = open_store(":memory:"), Catalog()
+    publish(store, bundle, FIRST)
+    with Following(store, catalog, every=1e6) as following:
+        following.start()
+        first = catalog.find("help")
+        asked = SearchIn(query="카드", highlight="off")
+        for document in (SECOND, THIRD):
+            publish(store, bundle, document)
+        with pytest.raises(ReplacedError, match="open the collection again"):
+            answered(catalog, first, asked)
+        following.look()
+        assert [hit.id for hit in answered(catalog, first, asked).hits] == ["card-3"]
 
 
 def test_it_looks_by_itself(
