@@ -20,12 +20,9 @@ from naru.filters import Filter
 from naru.provenance import Provenance
 from naru.relevance import RIVALS, Fit, Relevance, Scores, logit, probability
 from naru.store import Collection, Request, Scored, Store
-from naru.text import Analyzer, Token
+from naru.text import Analyzer
 from search.answer import Answer, Cut, Note
-from search.keyboard import mistyped
-
-MAX_QUERY = 10_000
-"""Characters; far beyond any question, and what one analysis may cost is bounded by it."""
+from search.reading import read_query, terms_of
 
 _ABOUT_EQUAL = math.log(2)
 """Logits between two hits of which neither is twice as likely as the other."""
@@ -43,15 +40,6 @@ class Offer:
 
     scored: tuple[Scored, ...]
     known: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """A query as it is searched: its tokens, its text, and what was done to it."""
-
-    tokens: list[Token]
-    query: str
-    notes: list[Note]
 
 
 class Searcher:
@@ -119,13 +107,13 @@ class Searcher:
         started = perf_counter()
         if limit < 1:
             raise NaruError(f"limit must be at least 1, got {limit}.")
-        read = self._read(query)
+        read = read_query(query, self.analyzer, self.statistics)
         fit = self.relevance.fit(mode)
         cut = self._cut(mode, cutoff, filter)
         scores, notes = fit.scores, [*read.notes]
         dense = bm25 = None
         if scores.lexical is not None:
-            bm25 = query_vector(_terms(read.tokens), self.statistics)
+            bm25 = query_vector(read.terms, self.statistics)
         if scores.semantic is not None:
             text = self.analyzer.spaced(read.query)
             dense = self.encoder.queries([text])[0]
@@ -160,7 +148,7 @@ class Searcher:
                 "No passage fits the filter: see that its fields are there, and of the type it compares with."
             )
             notes.append(Note("filtered", message, {}))
-        answerable = self._answerable(fit, found, read.tokens)
+        answerable = self._answerable(fit, found, read.terms)
         answered = self._answered(fit, answerable, shown, cut)
         missed = (answered is False or not shown) and not anyway
         return Answer(
@@ -182,8 +170,8 @@ class Searcher:
 
         Raises NaruError on an empty or overlong query.
         """
-        read = self._read(query)
-        bm25 = query_vector(_terms(read.tokens), self.statistics)
+        read = read_query(query, self.analyzer, self.statistics)
+        bm25 = query_vector(read.terms, self.statistics)
         found = self.collection.search(
             Request(
                 scores=Scores(0.0, 1.0, 1.0),
@@ -198,7 +186,7 @@ class Searcher:
 
     def terms(self, query: str) -> Terms:
         """What is looked for in passages, by namespace, its keyboard layout set right. NaruError as `search`."""
-        return _terms(self._read(query).tokens)
+        return read_query(query, self.analyzer, self.statistics).terms
 
     def _cut(self, mode: str, cutoff: float | str | None, filter: Filter | None) -> Cut | None:
         if cutoff is None:
@@ -245,13 +233,12 @@ class Searcher:
             return answerable >= fit.answering.threshold
         return None if cut is None or cut.logit is None else True
 
-    def _answerable(self, fit: Fit, found: Sequence[Scored], tokens: list[Token]) -> float | None:
+    def _answerable(self, fit: Fit, found: Sequence[Scored], terms: Terms) -> float | None:
         if fit.answering is None:
             return None
-        terms = _terms(tokens)
         known = known_share(query_vector(terms, self.statistics), self.statistics)
         held = [
-            _terms(
+            terms_of(
                 [
                     *self.analyzer.words(one.passage.title),
                     *self.analyzer.words(one.passage.text[:READ_CHARACTERS]),
@@ -262,19 +249,6 @@ class Searcher:
         rows = [(one.logit, one.semantic, one.lexical) for one in found]
         said = fit.answering.logit(rows, known, matched(terms, held, self.statistics))
         return None if said is None else probability(said)
-
-    def _read(self, query: str) -> _Reading:
-        if not query.strip():
-            raise NaruError("The query is empty: type at least one word.")
-        if len(query) > MAX_QUERY:
-            raise NaruError(f"The query has {len(query):,} characters; at most {MAX_QUERY:,} are searched.")
-        tokens = self.analyzer.query_tokens(query)
-        hangul = mistyped(query, tokens, self.analyzer, self.statistics)
-        if hangul is None:
-            return _Reading(tokens, query, [])
-        message = f"Searched for {hangul.read!r}: {hangul.typed!r} looks typed on an English layout."
-        note = Note("keyboard", message, {"typed": hangul.typed, "read": hangul.read})
-        return _Reading(hangul.tokens, hangul.query, [note])
 
     def close(self) -> None:
         self.collection.close()
@@ -295,13 +269,6 @@ def _rivals(fit: Fit, found: Sequence[Scored], least: float) -> int:
     if fit.logits([best])[0] < least:
         return 0
     return sum(one.logit >= best - _ABOUT_EQUAL for one in found[:RIVALS])
-
-
-def _terms(tokens: Sequence[Token]) -> Terms:
-    terms: dict[str, list[str]] = {}
-    for token in tokens:
-        terms.setdefault(token.namespace, []).append(token.text)
-    return terms
 
 
 def _hit(scored: Scored, rank: int, said: float) -> Hit:

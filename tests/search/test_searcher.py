@@ -17,7 +17,8 @@ from naru.filters import Equals
 from naru.relevance import probability
 from naru.store import open_store
 from naru.text import Analyzer, AnalyzerSettings
-from search.searcher import MAX_QUERY, Searcher
+from search.reading import MAX_QUERY
+from search.searcher import Searcher
 
 
 def ids(searcher: Searcher, query: str, **asked: object) -> list[str]:

@@ -17,8 +17,10 @@ import pytest
 from fastapi import FastAPI
 
 from naru.settings import ServiceSettings
+from search.answer import Answer
 from search.catalog import Catalog
-from search.searcher import MAX_QUERY, Answer, Searcher
+from search.reading import MAX_QUERY
+from search.searcher import Searcher
 from search.service import MAX_BODY, create_app
 
 Serve = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
