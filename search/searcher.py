@@ -211,7 +211,7 @@ class Searcher:
             )
             yield Note("uncut", message, {"cutoff": cut.name, "reason": cut.void})
         elif cut.instead and cut.probability is not None:
-            percent = f"{cut.probability:.0%}"
+            percent = f"{100 * cut.probability:.4g}%"  # 99.5 % are not all
             message = (
                 f"{cut.name!r} is not to be had on this collection ({cut.void}): hits of {percent} and more are shown "
                 "instead, without a promise."

@@ -128,9 +128,11 @@ def test_a_level_without_a_number_says_why_and_nine_in_ten_stand_in_for_precise(
 ) -> None:
     fit = fitted.relevance.fit("hybrid")
     few = Cutoff("precise", "nine of ten are right", None, None, 40, 7, {}, FEW, 22)
+    strict = replace(few, name="precise=0.995")
     missed = Cutoff("sensitive", "nearly all are shown", None, None, 40, 7, {}, FEW, 22)
     relevance = replace(
-        fitted.relevance, fits={**fitted.relevance.fits, "hybrid": replace(fit, cutoffs=(few, missed))}
+        fitted.relevance,
+        fits={**fitted.relevance.fits, "hybrid": replace(fit, cutoffs=(few, missed, strict))},
     )
     searcher = with_(calibrated, relevance)
     with serve(create_app(Catalog({"help": searcher}), ServiceSettings())) as client:
@@ -142,13 +144,18 @@ def test_a_level_without_a_number_says_why_and_nine_in_ten_stand_in_for_precise(
         assert answer["notes"][0]["kind"] == "instead"
         assert FEW in answer["notes"][0]["message"]
         assert "hits of 90% and more" in answer["notes"][0]["message"]
+        stricter = search(client, ANSWERED, limit=8, cutoff="precise=0.995")
+        assert (stricter["cutoff"]["probability"], stricter["notes"][0]["values"]["percent"]) == (
+            0.995,
+            "99.5%",
+        )
         lost = search(client, UNANSWERED, limit=8, cutoff="precise")
         assert (lost["answered"], lost["hits"]) == (False, [])
         whole = search(client, ANSWERED, limit=8, cutoff="sensitive")
         assert len(whole["hits"]) == 8
         assert (whole["cutoff"]["void"], whole["cutoff"]["probability"]) == (FEW, None)
         assert whole["notes"][0]["kind"] == "uncut"
-        offered, _ = client.get("/v1/collections").json()["collections"][0]["cutoffs"]["hybrid"]
+        offered, *_ = client.get("/v1/collections").json()["collections"][0]["cutoffs"]["hybrid"]
         assert (offered["name"], offered["reason"], offered["needed"]) == ("precise", FEW, 22)
 
 
