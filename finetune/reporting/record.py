@@ -62,6 +62,11 @@ def _check_free(output: Path) -> None:
         raise NaruError(
             f"{output} holds a run already: go on with --resume, delete it, or give another --output."
         )
+    start = output / "start"
+    if start.exists() and not (start / checkpoints.FILES).is_file():
+        raise NaruError(
+            f"{start} is no folder of a run, and a run keeps its own there. Give another --output."
+        )
 
 
 def _make_free(output: Path) -> None:

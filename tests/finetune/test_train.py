@@ -245,6 +245,17 @@ def test_two_runs_do_not_share_a_folder(small: Path, staged: Callable[..., Recip
         train(staged(), small, tmp_path / "out")
 
 
+def test_a_folder_of_the_user_s_is_never_taken_for_a_run_s(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine" / "start" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(NaruError, match=r"start is no folder of a run.* another --output"):
+        train(staged("training.steps=2"), small, tmp_path / "mine")
+    assert mine.read_text() == "mine"
+
+
 def test_a_run_that_saved_nothing_makes_room(
     small: Path, staged: Callable[..., Recipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
