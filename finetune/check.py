@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from finetune.held import Held, Lesson
 from finetune.rows.values import UNREADABLE
 from finetune.shapes import Shape
 from naru.files import publish
-from naru.records import Unread
+from naru.records import Bad
 
 SHOWN = 5  # places of a finding that are named
 CHUNK = 4096
@@ -61,7 +61,7 @@ class Findings:
 
     found: Sequence[Finding]
     rows: Mapping[str, Rows]
-    unread: Mapping[str, Sequence[Unread]] = field(default_factory=dict)
+    unread: Mapping[str, Sequence[Bad]] = field(default_factory=dict)
 
     @property
     def errors(self) -> list[Finding]:
@@ -92,7 +92,11 @@ class Findings:
 
     def write_rejects(self, path: Path) -> None:
         """One JSON object a bad row that people wrote: place, reason, row."""
-        rejects = [asdict(one) for unread in self.unread.values() for one in unread]
+        rejects: list[dict[str, Any]] = [
+            {"place": bad.place, "reason": bad.reason, "row": bad.raw}
+            for unread in self.unread.values()
+            for bad in unread
+        ]
         rejects += [
             {
                 "place": rows.places[row],
@@ -118,7 +122,7 @@ class Findings:
 def check(
     training: Sequence[Rows],
     held: Sequence[Held | Lesson],
-    unread: Mapping[str, Sequence[Unread]] | None = None,
+    unread: Mapping[str, Sequence[Bad]] | None = None,
 ) -> Findings:
     """Look at every row: empty texts, an anchor that is its own positive, negatives that are positives of the same
     query (a remark: of another), scores and labels that are none, rows that are evaluated on, duplicates; then the
@@ -239,7 +243,7 @@ def _finding(rows: Rows, what: str, numbers: list[int], bad: bool) -> Finding:
     return Finding(rows.name, what, numbers, places, bad, rows.made)
 
 
-def _unread(name: str, rows: Sequence[Unread]) -> Finding:
+def _unread(name: str, rows: Sequence[Bad]) -> Finding:
     places = [one.place for one in rows[:SHOWN]]
     return Finding(name, f"cannot be read: {rows[0].reason}", [], places, True, False, len(rows))
 

@@ -24,7 +24,7 @@ from finetune.shapes import Shape
 from finetune.weak.readers import READERS
 from naru import terminal
 from naru.errors import NaruError
-from naru.records import Unread
+from naru.records import Bad
 
 MOST_TAUGHT = 2_000  # rows held out at most where a teacher reads them, and they are compared with each other
 
@@ -73,7 +73,7 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
     `skip_bad_rows`, those that cannot be read among them; else they are a BadRowsError, with the findings.
     """
     _check_readers(recipe)
-    unread: dict[str, list[Unread]] = {source.name: [] for source in recipe.data}
+    unread: dict[str, list[Bad]] = {source.name: [] for source in recipe.data}
     rows: dict[str, Rows] = {}
     for number, source in enumerate(recipe.data):
         skip = unread[source.name].append if skip_bad_rows else refused

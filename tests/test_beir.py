@@ -120,7 +120,7 @@ def test_bad_queries(tmp_path: Path, queries: str, said: str) -> None:
 def test_queries_in_another_encoding(tmp_path: Path) -> None:
     beir = folder(tmp_path)
     (tmp_path / "queries.jsonl").write_bytes(QUERIES.encode("cp949"))
-    with pytest.raises(NaruError, match=r"queries\.jsonl:1: not UTF-8"):
+    with pytest.raises(NaruError, match=r"queries\.jsonl:1: byte .* is not UTF-8; it looks like CP949"):
         beir.split("test")
 
 

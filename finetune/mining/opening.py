@@ -21,7 +21,7 @@ from finetune.recipe import Source
 from finetune.rows.records import refused
 from finetune.shapes import Shape
 from naru.errors import NaruError
-from naru.records import Unread
+from naru.records import Bad
 
 
 def pairs_of(location: str, split: str | None, skip_bad_rows: bool = False) -> Iterator[Pair]:
@@ -30,7 +30,7 @@ def pairs_of(location: str, split: str | None, skip_bad_rows: bool = False) -> I
 
     NaruError where the data are neither pairs nor triplets.
     """
-    unread: list[Unread] = []
+    unread: list[Bad] = []
     source = Source("data", location, split=split)
     rows = read(source, Path(), seed=0, skip=unread.append if skip_bad_rows else refused)
     if rows.shape not in (Shape.PAIRS, Shape.TRIPLETS):

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 
 from naru import beir
 from naru.errors import NaruError
-from naru.records import KINDS, Record, Skip, Unread, flat, read_records, refuse
+from naru.records import KINDS, Bad, Record, Skip, flat, read_records, refuse
 
 
-def refused(unread: Unread) -> None:
+def refused(bad: Bad) -> None:
     """Raises NaruError for a row that cannot be read, in a command that can go on without."""
-    raise NaruError(f"{unread.place}: {unread.reason} Mend it, or leave out such rows with --skip-bad-rows.")
+    raise NaruError(f"{bad.place}: {bad.reason} Mend it, or leave out such rows with --skip-bad-rows.")
 
 
 def records(
@@ -34,7 +34,7 @@ def records(
         if (path / "qrels").is_dir():
             return judged(path, split)
         return _hub(str(path), split)
-    if path.suffix.lower() not in KINDS:
+    if not path.name.lower().endswith(KINDS):
         raise NaruError(
             f"{path}: cannot tell how to read it by its name; expected {', '.join(KINDS)}, a BEIR folder, or "
             "hf://OWNER/NAME[/CONFIG][:SPLIT]."

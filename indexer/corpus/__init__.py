@@ -1,6 +1,7 @@
 """A corpus on disk or on the Hub becomes a stream of documents; see `Corpus` for the formats.
 
-Each reader yields rows as its format holds them; what makes a row a document is in `record`, once for all.
+Readers (`naru.records` for files) yield rows as their format holds them; what makes a row a document is in `record`, once
+for all.
 """
 
 from __future__ import annotations
@@ -12,38 +13,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from indexer.corpus.folder import Remarks, TextFolder
 from indexer.corpus.hub import HubDataset, is_dataset
-from indexer.corpus.jsonl import JsonArray, JsonLines
-from indexer.corpus.naming import Fields, Naming
-from indexer.corpus.parquet import ParquetFile
-from indexer.corpus.record import Bad, Row, document
-from indexer.corpus.table import Table
+from indexer.corpus.naming import Columns, Fields, Naming, pass_encoding
+from indexer.corpus.record import document
 from naru.documents import Document
 from naru.errors import NaruError
+from naru.lines import UTF8
+from naru.records import KINDS, Bad, Reader, Row, open_records
 
 __all__ = ["Corpus", "Naming"]
 
-_JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
-_JSON = (".json", ".json.gz")
-_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-_PARQUET = (".parquet",)
-_UTF8 = "utf-8"
 _BEIR = ("corpus.jsonl", "corpus.jsonl.gz")
-
-
-class Reader(Protocol):
-    """One format. `size` and `position` share a unit (bytes, rows or files); size is None when not known."""
-
-    @property
-    def size(self) -> int | None: ...
-
-    @property
-    def position(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Row | Bad]: ...
 
 
 class Corpus:
@@ -70,7 +53,7 @@ class Corpus:
         naming: Naming | None = None,
     ) -> None:
         try:
-            " ".encode(encoding or _UTF8)
+            " ".encode(encoding or UTF8)
         except LookupError as error:
             raise NaruError(
                 f"Unknown encoding {encoding!r}; expected a name such as utf-8, cp949 or utf-16."
@@ -218,26 +201,18 @@ def _reader(location: str, given: str | None, naming: Naming, several: bool) -> 
         return _folder(path, given, naming, several)
     if not path.exists():
         raise NaruError(f"{path}: no such file or folder.")
-    name, encoding = path.name.lower(), given or _UTF8
-    if name.endswith(_JSON_LINES):
-        return JsonLines(path, encoding)
-    if name.endswith(_JSON):
-        return JsonArray(path, encoding)
-    if name.endswith(_TABLES):
-        return Table(path, encoding, naming, several)
-    if name.endswith(_PARQUET):
-        return ParquetFile(path, naming, several)
-    raise NaruError(
-        f"{path}: unknown kind of corpus {''.join(path.suffixes) or '(no extension)'!r}; expected a file "
-        f"{', '.join(_JSON_LINES + _JSON + _TABLES + _PARQUET)}, a folder of .md, .html and .txt files, a BEIR folder, or "
-        "hf://OWNER/NAME."
-    )
+    if not path.name.lower().endswith(KINDS):
+        raise NaruError(
+            f"{path}: unknown kind of corpus {''.join(path.suffixes) or '(no extension)'!r}; expected a file "
+            f"{', '.join(KINDS)}, a folder of .md, .html and .txt files, a BEIR folder, or hf://OWNER/NAME."
+        )
+    return open_records(path, given or UTF8, Columns(naming, several), pass_encoding)
 
 
 def _folder(path: Path, encoding: str | None, naming: Naming, several: bool) -> Reader:
     for name in _BEIR:
         if (path / name).is_file():
-            return JsonLines(path / name, encoding or _UTF8)
+            return open_records(path / name, encoding or UTF8, remedy=pass_encoding)
     if is_dataset(path):
         return HubDataset(str(path), split="")
     if naming != Naming() and not several:

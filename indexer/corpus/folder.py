@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.corpus.html import read_page
-from indexer.corpus.lines import Lines, UnreadableError
-from indexer.corpus.record import Bad, Row
+from indexer.corpus.naming import pass_encoding
 from naru.errors import NaruError
+from naru.lines import Lines, UnreadableError
+from naru.records import Bad, Row
 
 _MARKDOWN = (".md", ".markdown")
 _HTML = (".html", ".htm")
@@ -125,7 +126,7 @@ class TextFolder:
 def _decoded(path: Path, encoding: str) -> list[str] | Bad:
     text = []
     try:
-        lines = Lines(path, encoding)
+        lines = Lines(path, encoding, remedy=pass_encoding)
         for line in lines:
             if lines.undecodable is not None:
                 return Bad(str(path), lines.number, lines.undecodable, line.rstrip("\r\n"))

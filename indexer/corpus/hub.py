@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from indexer.corpus.record import Bad, Row
 from naru.errors import NaruError
+from naru.records import Bad, Row
 
 _SCHEME = "hf://"
 

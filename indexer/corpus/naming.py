@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from naru.errors import NaruError, suggested
@@ -53,12 +53,12 @@ class Naming:
 
     def among(self, columns: Iterable[str]) -> bool:
         """Whether columns hold a text, and an id where they must."""
-        there = set(columns)
+        there = {*map(composed, columns)}
         return self.text in there and (self.numbered or not there.isdisjoint(self.ids))
 
     def expect_title(self, columns: Iterable[str], where: str) -> None:
         """NaruError where these are all the fields there are, and none is the title that was named."""
-        there = [name for name in columns if name]
+        there = [composed(name) for name in columns if name]
         if self.title is not None and self.title not in there:
             raise NaruError(
                 f"{where}: --title {self.title}: there is no such field. {suggested(self.title, there)}"
@@ -72,7 +72,7 @@ class Naming:
     def hint(self, columns: Iterable[str]) -> str:
         """The flags of `naru index` that would name these columns, guessed where their names are common ones; empty
         where nothing is missing."""
-        there = list(columns)
+        there = [*map(composed, columns)]
         found = {
             ours: next((name for name in there if name.lower() in often), None)
             for ours, often in _OFTEN.items()
@@ -83,6 +83,26 @@ class Naming:
         if not self.numbered and set(self.ids).isdisjoint(there):
             flags.append("--number-rows" if found["id"] is None else f"--id {found['id']}")
         return f" Say which fields hold them: {' '.join(flags)}" if flags else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a table or Parquet must have columns for. Its title may be missing where there are `several` locations."""
+
+    naming: Naming
+    several: bool
+
+    def fits(self, columns: Sequence[str]) -> bool:
+        return self.naming.text in map(composed, columns)
+
+    def check(self, columns: Sequence[str], where: str) -> None:
+        if not self.naming.among(columns):
+            raise NaruError(
+                f"{where}: the columns are {', '.join(map(repr, columns))}; expected {self.naming.expected} among them (of "
+                f"CSV: split by a comma, a semicolon or a tab).{self.naming.hint(columns)}"
+            )
+        if not self.several:
+            self.naming.expect_title(columns, where)
 
 
 class Fields:
@@ -108,3 +128,10 @@ class Fields:
 def composed(name: str) -> str:
     """A field's name in NFC: the same word typed on macOS comes decomposed."""
     return unicodedata.normalize("NFC", name)
+
+
+def pass_encoding(likely: str | None) -> str:
+    """What to do about text in another encoding, where `naru index` can be told which."""
+    if likely is None:
+        return "pass its encoding with `--encoding NAME`, or mend the line."
+    return f"pass `--encoding {likely}`."

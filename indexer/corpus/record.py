@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 
@@ -13,27 +12,6 @@ from naru.documents import Document, Scalar
 from naru.errors import NaruError
 
 _EXACT = 2**53
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One record as its file holds it. `line` counts from 1 (rows where there are no lines)."""
-
-    file: str
-    line: int
-    fields: Mapping[str, object]
-    raw: object
-    """The record to show when it is rejected: its text, or its fields."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """A record that cannot be had, and why."""
-
-    file: str
-    line: int
-    reason: str
-    raw: object
 
 
 def document(fields: Mapping[str, object], naming: Naming, line: int) -> Document:

@@ -152,7 +152,7 @@ ONE = '{"sentence1": "가", "sentence2": "나", "score": 1}'
         ("pairs.csv", "a,b\n1,2\n", r"pairs\.csv:2: has the fields a, b; expected sentence1 and sentence2"),
         ("pairs.csv", f"{HEADER}가,나,1\n다,라,much\n", r"csv:3: 'score' is 'much'; expected a number"),
         ("pairs.csv", f"{HEADER}가,나,nan\n", r"csv:2: 'score' is 'nan'; expected a finite number"),
-        ("pairs.csv", f"{HEADER}가,,1\n", r"csv:2: 'sentence2' is ''; expected text"),
+        ("pairs.csv", f"{HEADER}가,,1\n", r"csv:2: 'sentence2' is None; expected text"),
         ("pairs.csv", f'{HEADER}"가,나,1\n', r"csv:2: not CSV: unexpected end of data"),
         ("pairs.csv", "sentence1,sentence2\n가,나\n", "every pair needs one of the fields score"),
         ("pairs.csv", HEADER, "no pairs"),
@@ -173,7 +173,7 @@ ONE = '{"sentence1": "가", "sentence2": "나", "score": 1}'
             "premise,hypothesis,label\n가,나,0\n다,라,2\n",
             r"nli\.csv: 'label' holds classes of inference",
         ),
-        ("pairs.jsonl", f"{ONE}\n[1]\n", r"jsonl:2: got '\[1\]', expected an object"),
+        ("pairs.jsonl", f"{ONE}\n[1]\n", r"jsonl:2: got '\[1\]', expected one object a line"),
     ],
 )
 def test_a_file_that_does_not_fit_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:

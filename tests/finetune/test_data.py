@@ -205,7 +205,7 @@ def test_a_beir_folder_gives_pairs_or_triplets(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.jsonl", '{"query": "가", "document": "나"}\n{"query": \n', r"a\.jsonl:2: not JSON"),
-        ("a.jsonl", '["가"]\n', r"a\.jsonl:1: got .* expected an object"),
+        ("a.jsonl", '["가"]\n', r"a\.jsonl:1: got .* expected one object a line"),
         ("a.json", '[{"query": "가", "document": "나"},\n{"query"]', r"a\.json:2: not JSON"),
         ("a.json", '[{"query": "가", "document": "나"}', r"a\.json:1: the array does not end"),
         ("a.json", "{}", "expected one array of objects"),
@@ -226,7 +226,7 @@ def test_what_cannot_be_read_is_named_by_file_and_line(
 
 
 def test_other_encodings_are_named(tmp_path: Path) -> None:
-    with pytest.raises(NaruError, match=r"a\.csv:2: not UTF-8"):
+    with pytest.raises(NaruError, match=r"a\.csv:2: byte 15 .* is not UTF-8; .* save the file as UTF-8"):
         of(write(tmp_path / "a.csv", "query,document\n가,나\n", "cp949"))
 
 
@@ -314,10 +314,15 @@ def test_a_column_that_comes_late_is_not_lost(tmp_path: Path) -> None:
     assert len(read_lines(tmp_path, *lines)) == 121
 
 
-@pytest.mark.parametrize("value", ['["가", "나"]', "NaN", '"\\ud83d 카드"', '"\u200b"', "null"])
+@pytest.mark.parametrize("value", ['["가", "나"]', '"\\ud83d 카드"', '"\u200b"', "null"])
 def test_what_is_no_text_is_empty(tmp_path: Path, value: str) -> None:
     rows = read_lines(tmp_path, f'{{"query": {value}, "document": "나"}}')
     assert rows.dataset[0] == {"query": "", "document": "나"}
+
+
+def test_what_is_no_json_number_is_named_by_its_line(tmp_path: Path) -> None:
+    with pytest.raises(NaruError, match=r"a\.jsonl:1: not JSON that can be read: NaN is not a JSON number"):
+        read_lines(tmp_path, '{"query": "가", "document": NaN}')
 
 
 @pytest.mark.parametrize(
@@ -364,7 +369,7 @@ def test_a_blank_line_within_a_cell_stays(tmp_path: Path) -> None:
 
 
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NaruError, match=r"a\.csv:1: the column 'negative' is there twice"):
+    with pytest.raises(NaruError, match=r"a\.csv:1: the header names 'negative' twice"):
         read_lines(tmp_path, "query,document,negative,negative", "가,나,다,라", name="a.csv")
 
 

@@ -228,7 +228,7 @@ class TestEncoding:
         path = write(tmp_path / "a.jsonl", self.TEXT.encode("cp949"))
         at = self.TEXT.encode("cp949").index("분".encode("cp949"))
         message = complaint(path)
-        assert message.startswith(f"{path}:2: byte {at} of the file (0xba) is not utf-8")
+        assert message.startswith(f"{path}:2: byte {at} of the file (0xba) is not UTF-8")
         assert message.endswith("it looks like CP949 (EUC-KR): pass `--encoding cp949`.")
         assert [document.text for document in Corpus(path, encoding="cp949")] == ["plain", "분실 신고"]
 
@@ -252,7 +252,7 @@ class TestEncoding:
 
     def test_not_utf16(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.jsonl", GOOD)
-        assert "not utf-16 after line 0" in complaint(path, encoding="utf-16")
+        assert "not UTF-16 after line 0" in complaint(path, encoding="utf-16")
 
     @pytest.mark.parametrize("name", ["utf-99", "base64"])
     def test_unknown(self, tmp_path: Path, name: str) -> None:
@@ -283,7 +283,7 @@ class TestTable:
     @pytest.mark.parametrize(
         ("content", "line", "said"),
         [
-            ("a,b\n1,2\n", 1, "the header names 'a', 'b'; expected columns 'id' and 'text'"),
+            ("a,b\n1,2\n", 1, "the columns are 'a', 'b'; expected 'id' and 'text' among them"),
             ("id,text,text\n1,2,3\n", 1, "the header names 'text' twice"),
             ('id,text\n1,"a\nb"\n2\n', 4, "1 cells, but the header has 2"),
             (
@@ -295,7 +295,7 @@ class TestTable:
             ("id,text\n1,글\n1,또\n", 3, "id '1' was on line 2 already"),
             ("id,text\n1,\n", 2, "'text' is empty; expected the text to search."),
             ("id,text\n,글\n", 2, "'id' is empty; expected text that names the record."),
-            ("id,te\rxt\n1,글\n", 1, "the header names 'id', 'te'"),
+            ("id,te\rxt\n1,글\n", 1, "the columns are 'id', 'te'"),
             ('id,text,"열린\n1,글,\n', 1, "the header is not CSV: unexpected end of data"),
         ],
     )
@@ -312,7 +312,7 @@ class TestTable:
         assert [document.id for document in corpus] == ["1", "5"]
         rejected = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text("utf-8").splitlines()]
         assert [(one["line"], one["raw"]) for one in rejected] == [(3, '2,"a"b'), (4, "3"), (5, '4,"둘\n�"')]
-        assert "is not utf-8" in rejected[2]["reason"]
+        assert "is not UTF-8" in rejected[2]["reason"]
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"])).filter(str.strip)
@@ -442,7 +442,7 @@ class TestFolder:
         assert "it looks like UTF-8" in complaint(tmp_path, encoding="cp949")
         write(tmp_path / "a.txt", b"\xff\xff")
         assert complaint(tmp_path).startswith(
-            f"{tmp_path / 'a.txt'}:1: byte 0 of the file (0xff) is not utf-8"
+            f"{tmp_path / 'a.txt'}:1: byte 0 of the file (0xff) is not UTF-8"
         )
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
@@ -607,11 +607,13 @@ class TestJsonArray:
 
 
 class TestLocation:
-    @pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+    @pytest.mark.parametrize(
+        ("name", "said"), [("a.jsonl", "no records"), ("a.csv", "is empty; expected a header")]
+    )
     @pytest.mark.parametrize("content", ["", "\n \n"])
-    def test_empty(self, tmp_path: Path, name: str, content: str) -> None:
+    def test_empty(self, tmp_path: Path, name: str, said: str, content: str) -> None:
         path = write(tmp_path / name, content)
-        assert complaint(path).startswith(f"{path}: no records")
+        assert complaint(path).startswith(f"{path}: {said}")
 
     def test_a_header_alone_is_empty(self, tmp_path: Path) -> None:
         assert "no records" in complaint(write(tmp_path / "a.csv", "id,text\n"))

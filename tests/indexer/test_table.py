@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from indexer.corpus import Corpus, Naming, table
+from indexer.corpus import Corpus, Naming
 from naru.documents import Document
 from naru.errors import NaruError
+from naru.records import table
 
 NUMBERED = Naming(numbered=True)
 
@@ -86,7 +87,7 @@ class TestQuotes:
         assert ids == ["3"]
         assert [one["line"] for one in rejected] == [2, 3]
         assert "unexpected end of data" in rejected[0]["reason"]
-        assert "is not utf-8" in rejected[1]["reason"]
+        assert "is not UTF-8" in rejected[1]["reason"]
 
     def test_no_more_is_read_ahead_than_a_record_may_have(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,9 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from indexer.corpus.naming import Naming, composed
-from indexer.corpus.record import Bad, Row
 from naru.errors import NaruError
+from naru.records.row import Bad, Header, Row
 
 _BATCH = 1024
 
@@ -18,22 +17,16 @@ _BATCH = 1024
 class ParquetFile:
     """Rows by number, from 1. Timestamps are read to the microsecond."""
 
-    def __init__(self, path: Path, naming: Naming, several: bool) -> None:
+    def __init__(self, path: Path, header: Header) -> None:
         self._path = path
         self.position = 0
         try:
             with pq.ParquetFile(path) as file:
                 self.size: int = file.metadata.num_rows
-                names = [*map(composed, file.schema_arrow.names)]
+                names = file.schema_arrow.names
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from error
-        if not naming.among(names):
-            raise NaruError(
-                f"{path}: the columns are {', '.join(map(repr, names))}; expected {naming.expected} among them."
-                f"{naming.hint(names)}"
-            )
-        if not several:
-            naming.expect_title(names, str(path))
+        header.check(names, str(path))
 
     def __iter__(self) -> Iterator[Row | Bad]:
         self.position = 0

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from indexer.corpus.lines import Lines
-from indexer.corpus.naming import Naming, composed
-from indexer.corpus.record import Bad, Row
 from naru.errors import NaruError
+from naru.lines import Lines
+from naru.records.row import Bad, Header, Row
 
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _LARGEST = 1 << 24
 """Characters of a record. A larger one is a quote that was never closed, and would take the whole file into memory."""
 
 
 class Table:
-    """Comma, semicolon or tab, whichever makes the text a column of the header.
+    """Comma, semicolon or tab: of those that make the header fit, the one it has most of.
 
     Quoted cells may hold line ends. Of a record that goes over several lines and is bad, the first line alone is: a
-    quote that should not be there takes in good records, so the reading goes on with the next line. An empty cell is
-    null; columns without a name (a saved index) are left out.
+    quote that should not be there takes in good records, so the reading goes on with the next line. In a TSV whose lines
+    all have as many tabs, quotes that could not be quoting are letters, and so are all others. An empty cell is null;
+    columns without a name (a saved index) are left out.
+
+    NaruError, by file and line, for a header that will not do.
     """
 
-    def __init__(self, path: Path, encoding: str, naming: Naming, several: bool) -> None:
-        self._lines = Lines(path, encoding, returns=True)
-        self._naming = naming
-        self._several = several
-        self._file = str(path)
-        self._delimiters = "\t,;" if ".tsv" in path.name.lower() else ",;\t"
+    def __init__(self, lines: Lines, header: Header) -> None:
+        """`lines` end at carriage returns too (`returns`)."""
+        self._lines = lines
+        self._header = header
+        self._file = str(lines.path)
+        self._tabs = ".tsv" in lines.path.name.lower()
 
     @property
     def size(self) -> int:
@@ -44,9 +47,15 @@ class Table:
         source = _Source(self._lines)
         first = _first(source)
         if first is None:
-            return
+            raise NaruError(f"{self._file}: is empty; expected a header that names the columns.")
         delimiter = self._delimiter(first)
-        rows = csv.reader(source, delimiter=delimiter, strict=True)
+        plain = self._tabs and delimiter == "\t" and _unquoted(self._lines)
+        rows = csv.reader(
+            source,
+            delimiter=delimiter,
+            quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+            strict=not plain,
+        )
         columns = self._columns(rows, source, delimiter)
         while True:
             source.begin()
@@ -84,11 +93,10 @@ class Table:
         return Bad(self._file, source.start, source.undecodable or reason, source.raw)
 
     def _delimiter(self, header: str) -> str:
-        for delimiter in self._delimiters:
-            if self._naming.text in _names(_cells([header], delimiter)):
-                return delimiter
-        # None fits: the complaint about the missing column shows the header as the likeliest one splits it.
-        return max(self._delimiters, key=header.count)
+        likely = "\t,;" if self._tabs else ",;\t"
+        fitting = [one for one in likely if self._header.fits(_names(_cells([header], one)))]
+        # Where none fits, the complaint shows the header as the likeliest one splits it.
+        return max(fitting or likely, key=header.count)
 
     def _columns(self, rows: Iterator[list[str]], source: _Source, delimiter: str) -> list[str]:
         source.begin()
@@ -100,17 +108,13 @@ class Table:
         line = source.start
         if source.undecodable is not None:
             raise NaruError(f"{self._file}:{line}: {source.undecodable}")
-        shown = ", ".join(repr(name) for name in columns)
-        if not self._naming.among(columns):
-            raise NaruError(
-                f"{self._file}:{line}: the header names {shown}; expected columns {self._naming.expected}, "
-                f"split by a comma, a semicolon or a tab.{self._naming.hint(columns)}"
-            )
-        if not self._several:
-            self._naming.expect_title(columns, f"{self._file}:{line}")
         twice = sorted({name for name in columns if name and columns.count(name) > 1})
         if twice:
-            raise NaruError(f"{self._file}:{line}: the header names {', '.join(map(repr, twice))} twice.")
+            raise NaruError(
+                f"{self._file}:{line}: the header names {', '.join(map(repr, twice))} twice; give each column a name of its "
+                "own."
+            )
+        self._header.check(columns, f"{self._file}:{line}")
         return columns
 
 
@@ -209,4 +213,26 @@ def _cells(lines: Iterable[str], delimiter: str) -> list[str]:
 
 
 def _names(header: list[str]) -> list[str]:
-    return [composed(name).strip() for name in header]
+    return [name.strip() for name in header]
+
+
+def _unquoted(lines: Lines) -> bool:
+    """Whether a TSV knows no quoting: each line has as many tabs, though a cell begins with a quote that does not close in
+    it, and read as quoting that gives an error or records of unlike length."""
+    tabs, open_quote = None, False
+    for line in lines.again():
+        cells = line.rstrip("\r\n").split("\t")
+        if cells == [""]:
+            continue
+        tabs = tabs or len(cells)
+        if len(cells) != tabs:
+            return False
+        open_quote = open_quote or any(cell.startswith('"') and not _QUOTED.fullmatch(cell) for cell in cells)
+    if not open_quote:
+        return False
+    try:
+        return any(
+            cells and len(cells) != tabs for cells in csv.reader(lines.again(), delimiter="\t", strict=True)
+        )
+    except csv.Error:
+        return True
