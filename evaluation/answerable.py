@@ -17,7 +17,7 @@ import numpy as np
 from evaluation import conformal
 from evaluation.arrays import Booleans, Floats, Integers
 from evaluation.candidates import Candidates
-from naru.answering import DEPTH, READ, READ_CHARACTERS, Answering, matched, signals
+from naru.answering import DEPTH, READ, Answering, held_terms, matched, signals
 from naru.bm25 import Statistics, Terms
 from naru.errors import NaruError
 from naru.relevance import probability
@@ -81,8 +81,7 @@ def matches(
     first = candidates.ranks(logits) < READ
     wanted = list(dict.fromkeys(candidates.passages[row] for row in np.flatnonzero(first)))
     terms = {
-        passage.id: searcher.analyzer.document(passage.text[:READ_CHARACTERS], passage.title)
-        for passage in searcher.collection.retrieve(wanted)
+        passage.id: held_terms(searcher.analyzer, passage) for passage in searcher.collection.retrieve(wanted)
     }
     held: list[list[Terms]] = [[] for _ in candidates.queries]
     for row in np.flatnonzero(first):

@@ -18,12 +18,10 @@ import numpy as np
 from evaluation.arrays import Booleans, Floats, Integers
 from naru.beir import Split
 from naru.documents import Passage
-from naru.errors import NaruError
+from naru.errors import NaruError, some
 from naru.filters import Filter
 from search import Searcher
 from search.searcher import PREFETCH
-
-_NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,16 +203,13 @@ def of_mode(candidates: Candidates, mode: str, prefetch: int = PREFETCH) -> Cand
 
 
 def _relevant(searcher: Searcher, split: Split) -> dict[str, Passage]:
-    wanted = dict.fromkeys(
-        document for judged in split.qrels.values() for document, said in judged.items() if said > 0
-    )
-    there = {passage.id: passage for passage in searcher.collection.retrieve(list(wanted))}
+    wanted = split.relevant
+    there = {passage.id: passage for passage in searcher.collection.retrieve(wanted)}
     missing = [document for document in wanted if document not in there]
     if missing:
-        named = ", ".join(map(repr, missing[:_NAMED])) + (", …" if len(missing) > _NAMED else "")
         raise NaruError(
             f"The split {split.name!r} judges {len(missing):,} of {len(wanted):,} relevant passages that the "
-            f"collection {searcher.collection.name!r} does not hold: {named}. Judge the passages of this collection, "
+            f"collection {searcher.collection.name!r} does not hold: {some(missing)}. Judge the passages of this collection, "
             "or index the corpus that was judged."
         )
     return there

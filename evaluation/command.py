@@ -24,7 +24,7 @@ from naru import __version__
 from naru.basis import ASKED
 from naru.beir import Beir, Split, write_qrels
 from naru.documents import Document, Passage
-from naru.errors import NaruError
+from naru.errors import NaruError, some
 from naru.relevance import MODES
 from naru.sketch import held
 from search import Searcher
@@ -150,14 +150,13 @@ def _check(asked: Asked, judged: Split, searcher: Searcher | Service | None, dep
     for field in asked.slices:
         parts(judged, field, list(judged.answerable))
     if isinstance(searcher, Searcher):
-        wanted = [one for grades in judged.answerable.values() for one, grade in grades.items() if grade > 0]
+        wanted = judged.relevant
         if wanted and not any(
             searcher.collection.retrieve(wanted[at : at + 1000]) for at in range(0, len(wanted), 1000)
         ):
-            named = ", ".join(map(repr, wanted[:5]))
             raise NaruError(
                 f"Not one of the {len(wanted):,} relevant passages of the split {judged.name!r} is in the collection "
-                f"{searcher.collection.name!r}: {named}, ... Give the judgements of this collection."
+                f"{searcher.collection.name!r}: {some(wanted)}. Give the judgements of this collection."
             )
 
 

@@ -12,12 +12,11 @@ from rich.table import Table
 
 from evaluation.measures import DEEPEST, MEASURES, Measured, deepest, measure
 from evaluation.runs import Ranking, Run
-from naru.beir import Beir, Qrels, Split
+from naru.beir import Beir, Qrels, Split, relevant
 from naru.documents import Hit, Passage
-from naru.errors import NaruError
+from naru.errors import NaruError, some
 
 _BATCH = 1000
-_NAMED = 5
 
 
 class Found(Protocol):
@@ -96,8 +95,10 @@ class Evaluation:
     def _warning(self) -> str | None:
         if not self.missing:
             return None
-        named = ", ".join(map(repr, self.missing[:_NAMED]))
-        return escape(f"{len(self.missing):,} relevant documents are not in the collection: {named} …")
+        documents = "document is" if len(self.missing) == 1 else "documents are"
+        return escape(
+            f"{len(self.missing):,} relevant {documents} not in the collection: {some(self.missing)}."
+        )
 
 
 def evaluate(
@@ -183,12 +184,9 @@ def assess(
 
 
 def _missing(qrels: Qrels, retrieve: Callable[[Sequence[str]], Iterable[Passage]]) -> list[str]:
-    relevant = list(
-        dict.fromkeys(doc for judged in qrels.values() for doc, score in judged.items() if score > 0)
-    )
-    missing: list[str] = []
-    for start in range(0, len(relevant), _BATCH):
-        batch = relevant[start : start + _BATCH]
+    wanted, missing = relevant(qrels), list[str]()
+    for start in range(0, len(wanted), _BATCH):
+        batch = wanted[start : start + _BATCH]
         there = {passage.id for passage in retrieve(batch)}
         missing += [document for document in batch if document not in there]
     return missing

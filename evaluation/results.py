@@ -14,7 +14,7 @@ from evaluation.evaluate import Evaluation
 from evaluation.measures import MEASURES, Measured, measure
 from evaluation.runs import read_run, unanswered
 from naru import terminal
-from naru.beir import Qrels
+from naru.beir import Qrels, answerable
 from naru.errors import NaruError
 from naru.files import replacing
 from naru.lines import placed
@@ -92,11 +92,10 @@ def read_measured(said: str, qrels: Qrels | None, names: Sequence[str] | None) -
         return _read_results(path, system, names)
     if qrels is None:
         raise NaruError(f"{path}: a run needs judgements to be measured by: --qrels FILE.")
-    answerable = {query: judged for query, judged in qrels.items() if max(judged.values()) > 0}
-    run = read_run(path)
-    if (left := unanswered(path, run, answerable)) is not None:
+    asked, run = answerable(qrels), read_run(path)
+    if (left := unanswered(path, run, asked)) is not None:
         terminal.note(left)
-    return Read(measure(run, answerable, names or MEASURES))
+    return Read(measure(run, asked, names or MEASURES))
 
 
 def _finite(value: Any) -> bool:

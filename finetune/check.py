@@ -136,23 +136,42 @@ def check(
     unread = unread or {}
     questions = {text: one.name for one in held for text in one.questions()}
     pairs = {pair: one.name for one in held for pair in one.pairs()}
+    judged = {text: one.name for one in held for text in one.judged()}
+    written = _positives([rows for rows in training if not rows.made])
     found: list[Finding] = []
     for rows in training:
         bad: dict[str, list[int]] = {}
         remarks: dict[str, list[int]] = {}
-        positives = _positives(rows)
+        positives: Mapping[str, set[str]] = {}
+        if rows.shape is Shape.TRIPLETS:
+            positives = _positives([rows]) if rows.made else written
         documents = set[str]().union(*positives.values())
         seen: set[int] = set()
+        verdicts: dict[int, object] = {}
         elsewhere: list[int] = []
         for number, row in _each(rows):
-            for what in _wrong(rows, row, positives, questions, pairs):
+            wrong = list(_wrong(rows, row, positives, questions, pairs))
+            for what in wrong:
                 bad.setdefault(what, []).append(number)
             if rows.made:
                 continue
             digest = hash(tuple(row.values()))
             if digest in seen:
                 remarks.setdefault("the same row as an earlier one", []).append(number)
+            elif not wrong and (verdict := row.get("label", row.get("score"))) is not None:
+                texts = hash(tuple(row[name] for name in rows.texts()))
+                if verdicts.setdefault(texts, verdict) != verdict:
+                    what = "the same texts as an earlier row, with another label or score"
+                    remarks.setdefault(what, []).append(number)
             seen.add(digest)
+            again = (
+                (judged[text] for text in _sames(rows, row) if text in judged)
+                if judged and not wrong
+                else iter(())
+            )
+            if (name := next(again, None)) is not None:
+                what = f"a text of a pair that {name!r} judges, in another pair: what is measured there is not all new"
+                remarks.setdefault(what, []).append(number)
             if documents and _elsewhere(rows, row, positives, documents):
                 elsewhere.append(number)
         for what, numbers in bad.items():
@@ -221,12 +240,18 @@ def _leaks(
             yield f"{name} is evaluated on: it is in {where!r}"
 
 
-def _positives(rows: Rows) -> dict[str, set[str]]:
-    """Query -> its documents, over all rows; only where there are negatives to compare."""
+def _sames(rows: Rows, row: Mapping[str, Any]) -> Iterator[str]:
+    return (same(row[name]) for name in rows.texts() if row[name])
+
+
+def _positives(training: Sequence[Rows]) -> dict[str, set[str]]:
+    """Query -> its documents, over all data sets of pairs and triplets; empty where nothing has negatives."""
     made: dict[str, set[str]] = {}
-    if rows.shape is Shape.TRIPLETS:
-        for _, row in _each(rows):
-            made.setdefault(same(row["query"]), set()).add(same(row["document"]))
+    if any(rows.shape is Shape.TRIPLETS for rows in training):
+        for rows in training:
+            if rows.shape in (Shape.PAIRS, Shape.TRIPLETS):
+                for _, row in _each(rows):
+                    made.setdefault(same(row["query"]), set()).add(same(row["document"]))
     return made
 
 

@@ -92,7 +92,7 @@ def train(
     )
     place = root or (Path(recipe).parent if Path(recipe).is_file() else Path())
     if push_to_hub is not None:
-        given = replace(given, training=replace(given.training, hub_model_id=push_to_hub))
+        given = _pushed_to(given, push_to_hub)
     if dry_run:
         _dry_run(given, place, skip_bad_rows, as_json)
         return
@@ -262,3 +262,9 @@ def _share(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is neither a number nor none.", param_hint="--share") from None
+
+
+def _pushed_to(recipe: Recipe, name: str) -> Recipe:
+    """The recipe with a place on the Hub, for the pushes of its stages too."""
+    stages = [replace(stage, training=replace(stage.training, hub_model_id=name)) for stage in recipe.stage]
+    return replace(recipe, training=replace(recipe.training, hub_model_id=name), stage=stages)

@@ -132,7 +132,8 @@ def predict(recipe: Recipe, root: Path, skip_bad_rows: bool = False) -> Predicti
             minutes["checkpoints"] += _since(began) * (
                 1 + whole_plan.times(training.save, training.save_steps)
             )
-            seen += whole_plan.steps * training.batch_size * training.accumulate
+            passes = zip(leg.sources, whole_plan.passes, strict=True)
+            seen += sum(times * len(material.rows[source.name]) for source, times in passes)
         minutes["evaluation"] += 2 * an_evaluation  # before and after
         steps = sum(one.steps for one in plans)
         return Prediction(steps, minutes, _peak(), _device(), seen / max(1e-9, 60 * minutes["training"]))

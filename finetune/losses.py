@@ -45,7 +45,7 @@ from finetune.objectives.distillation import (
 )
 from finetune.objectives.hybrid import HybridLoss
 from finetune.objectives.joint import JointLoss
-from finetune.objectives.variants import BatchHardTriplet, Softmax, Triplet
+from finetune.objectives.variants import BatchHardTriplet, MatryoshkaOfTeacher, Softmax, Triplet
 from finetune.recipe import Loss, Recipe, Source, fitting
 from finetune.shapes import Shape
 from naru.errors import NaruError
@@ -121,7 +121,10 @@ def loss_for(source: Source, rows: Rows, model: SentenceTransformer, root: Path 
     unit = loss.matryoshka is not None or any(isinstance(module, Normalize) for module in model)
     case = Case(model, width, rows, root or Path(), unit)
     made = MAKERS[loss.name](fitting.parameters(loss), case)
-    return made if loss.matryoshka is None else losses.MatryoshkaLoss(model, made, loss.matryoshka)
+    if loss.matryoshka is None:
+        return made
+    around = MatryoshkaOfTeacher if loss.name in fitting.TAUGHT else losses.MatryoshkaLoss
+    return around(model, made, loss.matryoshka)
 
 
 def _named(source: Source, shape: Shape) -> Loss:

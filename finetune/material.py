@@ -96,7 +96,21 @@ def gather(recipe: Recipe, root: Path, rejects: Path, skip_bad_rows: bool) -> Ma
             raise NaruError(f"Data {name!r}: no row is left of it: {'; '.join(sorted(reasons))}.")
     if not held and recipe.held_out:
         rows, held = _held_apart(rows, recipe)
+    if not held:
+        _check_unmeasured(recipe)
     return Material(rows, held, findings)
+
+
+def _check_unmeasured(recipe: Recipe) -> None:
+    """NaruError where training is to stop by figures, and nothing is measured."""
+    stages = [(f"stage[{number}].training", stage.training) for number, stage in enumerate(recipe.stage)]
+    for where, training in [("training", recipe.training), *stages]:
+        if training.early_stopping is not None:
+            raise recipe.places.refuse(
+                f"{where}.early_stopping",
+                "waits for figures, and nothing is held out to measure. Give an [[evaluation]], a held_out share of data "
+                "that can be measured, or leave it out.",
+            )
 
 
 def _check_readers(recipe: Recipe) -> None:

@@ -26,7 +26,7 @@ from finetune.recipe import Lora, Model, Recipe
 from finetune.recipe.agreement import models_of
 from finetune.recipe.tables import Places
 from naru.errors import NaruError
-from naru.presets import Preset, preset_of
+from naru.presets import Preset, positions_of, preset_of
 
 PATH = re.compile(r"^[./~]|\\|/.*/|/$")  # what only a path is written like: nothing that the Hub could have
 BUNDLED = "naru-mini"
@@ -158,11 +158,7 @@ def assembled(transformer: Transformer, pooling: Any = "mean") -> SentenceTransf
 
 
 def _length(opened: SentenceTransformer, model: Model) -> None:
-    config = body_of(opened).config
-    positions = int(getattr(config, "max_position_embeddings", 0) or 0)
-    padding = int(getattr(config, "pad_token_id", 0) or 0)
-    if str(getattr(config, "model_type", "")) in ("roberta", "xlm-roberta", "camembert"):
-        positions -= padding + 1  # their positions are counted from after the padding's
+    positions = positions_of(body_of(opened))
     if model.max_length is not None and positions and model.max_length > positions:
         raise NaruError(
             f"max_length is {model.max_length}, and {model.base} has {positions} positions: give {positions} or less."

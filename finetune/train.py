@@ -114,6 +114,7 @@ def _train(
         files=digests(recipe, root),
         models=model_digests(recipe, root),
         sets=[one.name for one in material.held],
+        shapes=[one.shape for one in material.held],
         sizes=[one.size for one in material.held],
         primary=[primary(one.shape, one.name) for one in material.held],
         origins=options.origins,

@@ -28,9 +28,9 @@ from naru.basis import Background
 from naru.bm25 import Counts, Statistics, StatisticsCounter, count, document_vector
 from naru.documents import Document, Passage
 from naru.encoder import Encoder
-from naru.errors import NaruError
+from naru.errors import NaruError, UnavailableError
 from naru.provenance import Provenance
-from naru.relevance import Relevance
+from naru.relevance import DamagedError, Relevance
 from naru.sketch import Sketcher
 from naru.store import Description, Manifest, Point, Store, Vector
 from naru.text import Analyzer, AnalyzerSettings, normalize
@@ -41,7 +41,7 @@ Progress = Callable[[str, int], None]
 _CHUNK = 128
 _BLOCK = 1024
 _SAMPLE = 1000
-_WORTH_WORKERS = 1_000_000
+_WORTH_WORKERS = 1_000_000  # bytes
 _WORTH_ASKING = 50  # passages; a smaller collection is made again in seconds
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class Plan:
 
 
 def default_workers(size: int | None) -> int:
-    """How many processes analyse a corpus of `size` bytes or rows: one where starting more costs more."""
+    """How many processes analyse a corpus of `size` bytes (None: not known): one where starting more costs more."""
     return 1 if size is not None and size < _WORTH_WORKERS else min(os.cpu_count() or 1, 8)
 
 
@@ -145,6 +145,8 @@ def index(
 def _before(store: Store, name: str) -> Description | None:
     try:
         return store.describe(name)
+    except UnavailableError:  # what it holds is not known: it may be most of what there is
+        raise
     except NaruError:  # a damaged version is mended by building it again
         return None
 
@@ -155,9 +157,8 @@ def _check_left(documents: int, before: Description | None, store: Store, plan: 
     if 2 * documents < before.passages:
         raise NaruError(
             f"The collection {plan.name!r} in {store.location} has {before.passages:,} passages, and {plan.corpus} has "
-            f"{documents:,}: indexing puts a corpus in the place of the whole collection, it adds nothing to it. "
-            "Index all corpora in one command; say another --collection to keep both; or `naru index --replace` if "
-            "fewer is what you mean. Nothing was changed."
+            f"{documents:,}. Indexing replaces the whole collection. To add, pass all corpora to one command; to keep "
+            "both, choose another --collection; to shrink it on purpose, add --replace. Nothing was changed."
         )
 
 
@@ -166,8 +167,8 @@ def _void(relevance: str | None, made: Provenance) -> str | None:
         return None
     try:
         basis = Relevance.from_json(relevance, "the calibration kept with it").basis
-    except NaruError as error:  # a damaged calibration holds for nothing
-        return str(error)
+    except DamagedError as error:  # holds for nothing
+        return error.reason
     return None if basis is None else basis.void(made)
 
 

@@ -20,7 +20,6 @@ from naru.errors import NaruError
 
 try:
     import onnx
-    import torch
     from huggingface_hub import ModelCard
     from optimum.exporters.onnx import main_export
     from sentence_transformers import SentenceTransformer
@@ -32,7 +31,7 @@ try:
     from indexer.int8 import quantise
     from indexer.parity import SENTENCES, parity
     from indexer.pooling import append_head, pooling_of
-    from naru.presets import PRESETS, preset_of
+    from naru.presets import PRESETS, positions_of, preset_of
 except ModuleNotFoundError as missing:
     raise NaruError(
         f"`naru export` needs {missing.name}: pip install '.[export]' in the folder of naru, or make setup."
@@ -154,17 +153,14 @@ def _prefixes(model: SentenceTransformer) -> tuple[str | None, str | None]:
 
 def _max_length(name: str, model: SentenceTransformer, transformer: Transformer, asked: int | None) -> int:
     """In tokens, special ones counted: what was asked, within what the model says and has positions for."""
-    config = transformer.config
-    positions = [int(config.max_position_embeddings)]
-    for module in transformer.auto_model.modules():
-        table = getattr(module, "position_embeddings", None)
-        if isinstance(table, torch.nn.Embedding):
-            # RoBERTa numbers its positions from padding_idx + 1.
-            offset = 0 if table.padding_idx is None else table.padding_idx + 1
-            positions.append(table.num_embeddings - offset)
-    if asked is not None and not 2 < asked <= min(positions):
-        raise NaruError(f"{name}: max_length {asked}; expected 3 to {min(positions)}, the positions it has")
-    return asked or min(*positions, int(model.max_seq_length or min(positions)))
+    positions = positions_of(transformer.auto_model)
+    if asked is not None and (asked <= 2 or (positions is not None and asked > positions)):
+        most = "3 or more" if positions is None else f"3 to {positions}, the positions it has"
+        raise NaruError(f"{name}: max_length {asked}; expected {most}")
+    found = [length for length in (asked or model.max_seq_length, positions) if length is not None]
+    if not found:
+        raise NaruError(f"{name}: it does not say how many tokens it reads; say how many: --max-length 512")
+    return int(min(found))
 
 
 def _card(model: str) -> tuple[str | None, str | None]:

@@ -15,7 +15,9 @@ from typing import Any, Self
 import numpy as np
 
 from naru.bm25 import Statistics, Terms, token_id
+from naru.documents import Passage
 from naru.errors import NaruError
+from naru.text import Analyzer, terms_of
 
 DEPTH = 10
 """Hits that are looked at; a search must ask for as many, without a cut-off, even where it shows fewer."""
@@ -28,6 +30,12 @@ READ_CHARACTERS = 4_000
 
 Row = tuple[float, float | None, float | None]
 """A hit: the logit the engine ranked it by, cosine and lexical score, None for a channel that the mode leaves out."""
+
+
+def held_terms(analyzer: Analyzer, passage: Passage) -> Terms:
+    """The terms of a passage's title and of the beginning of its text, which `matched` looks at."""
+    words = [*analyzer.words(passage.title), *analyzer.words(passage.text[:READ_CHARACTERS])]
+    return terms_of(words)
 
 
 def matched(query: Terms, passages: Sequence[Terms], statistics: Statistics) -> float:
@@ -93,7 +101,7 @@ class Answering:
         if found.keys() != self.weights.keys():
             raise NaruError(
                 f"The no-answer model weighs {', '.join(sorted(self.weights))}; this search gives "
-                f"{', '.join(sorted(found))}: it was fitted for another mode. Calibrate again: naru calibrate"
+                f"{', '.join(sorted(found))}: it was fitted for another mode."
             )
         return self.bias + sum(self.weights[name] * value for name, value in found.items())
 
@@ -109,5 +117,5 @@ class Answering:
         except TypeError as error:
             raise NaruError(
                 f"A stored no-answer model has the fields {sorted(values)}; expected those of "
-                f"naru.answering.Answering ({error}). Calibrate again: naru calibrate"
+                f"naru.answering.Answering ({error})."
             ) from error

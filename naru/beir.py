@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from naru.errors import NaruError
+from naru.errors import NaruError, some
 from naru.files import replacing
 from naru.lines import column, columns, numbered, placed
 from naru.records import read_records
 
 Qrels = Mapping[str, Mapping[str, int]]
 """Query id -> document id -> judged relevance; more than 0 is relevant."""
-
-_NAMED = 5
 
 
 Facts = Mapping[str, object]
@@ -42,7 +40,12 @@ class Split:
     @property
     def answerable(self) -> Qrels:
         """The judgements of queries with a relevant document: what ranking measures average over."""
-        return {query: judged for query, judged in self.qrels.items() if max(judged.values()) > 0}
+        return answerable(self.qrels)
+
+    @property
+    def relevant(self) -> list[str]:
+        """The relevant documents of all queries, each once."""
+        return relevant(self.qrels)
 
     @property
     def no_answer(self) -> list[str]:
@@ -77,7 +80,7 @@ class Beir:
         if unknown:
             raise NaruError(
                 f"{path}: judges {len(unknown)} queries that {self.folder / 'queries.jsonl'} does not hold: "
-                f"{_some(unknown)}. Add them there, or remove their judgements."
+                f"{some(unknown)}. Add them there, or remove their judgements."
             )
         return Split(
             name,
@@ -106,6 +109,18 @@ def read_queries(path: Path) -> dict[str, Query]:
             raise NaruError(f"{where}: the query {identity!r} is there twice; expected each id once.")
         queries[identity] = Query(_text(where, "text", query.get("text")), _described(query))
     return queries
+
+
+def answerable(qrels: Qrels) -> Qrels:
+    """The judgements of queries with a relevant document."""
+    return {query: judged for query, judged in qrels.items() if max(judged.values()) > 0}
+
+
+def relevant(qrels: Qrels) -> list[str]:
+    """The documents that are relevant to some query, each once."""
+    return list(
+        dict.fromkeys(document for judged in qrels.values() for document, said in judged.items() if said > 0)
+    )
 
 
 def read_qrels(path: Path) -> Qrels:
@@ -193,8 +208,3 @@ def _text(where: str, name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise NaruError(f"{where}: {name!r} is {value!r}; expected text that is not blank.")
     return value
-
-
-def _some(ids: list[str]) -> str:
-    """The first few, for a message."""
-    return ", ".join(map(repr, ids[:_NAMED])) + (", …" if len(ids) > _NAMED else "")

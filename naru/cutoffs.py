@@ -93,5 +93,5 @@ class Cutoff:
         except TypeError as error:
             raise NaruError(
                 f"A stored cut-off has the fields {sorted(values)}; expected those of naru.cutoffs.Cutoff "
-                f"({error}). Calibrate again: naru calibrate"
+                f"({error})."
             ) from error

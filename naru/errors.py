@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class NaruError(Exception):
@@ -27,7 +28,7 @@ class Stopped(SystemExit):
 
 
 def suggested(word: str, known: Iterable[str]) -> str:
-    """ "Did you mean 'steps'? Known here: ..." for a word that is not among the known ones."""
+    """For a word that is not among the known ones: the nearest of them, if one is near, and all of them."""
     known = list(known)
     letters = {
         unicodedata.normalize("NFD", name): name for name in known
@@ -35,3 +36,18 @@ def suggested(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(unicodedata.normalize("NFD", word), letters, n=1)
     guess = f"Did you mean {letters[near[0]]!r}? " if near else ""
     return f"{guess}Known here: {', '.join(known) or 'none'}."
+
+
+def index_command(store: str, collection: str = "NAME", corpus: str = "CORPUS") -> str:
+    """The command that builds a collection, as a shell reads it; `corpus` is quoted already."""
+    return f"naru index {corpus} --store {shlex.quote(store)} --collection {shlex.quote(collection)}"
+
+
+def none_in(store: str) -> str:
+    """What to say of a store that holds no collection."""
+    return f"There is no collection in {store}. Build one: {index_command(store)}"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first few names, for a message."""
+    return ", ".join(map(repr, names[:most])) + (", …" if len(names) > most else "")

@@ -1,4 +1,5 @@
-"""Well-known encoders by short name: the Hub name, and the prefixes where the model does not state them itself.
+"""What there is to know of encoders: the well-known ones by short name, with their Hub name and the prefixes where the model
+does not state them itself; the positions of any.
 
 Pooling and length come from the model's own sentence-transformers files. Source: the model cards on the Hub.
 """
@@ -6,6 +7,7 @@ Pooling and length come from the model's own sentence-transformers files. Source
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +34,16 @@ def preset_of(model: str) -> Preset:
         return PRESETS[model]
     by_hub_name = {preset.model: preset for preset in PRESETS.values()}
     return by_hub_name.get(model, Preset(model))
+
+
+def positions_of(body: Any) -> int | None:
+    """How many tokens, special ones counted, a transformer (torch) has positions for; None where they are not a table."""
+    tables: list[Any] = [getattr(module, "position_embeddings", None) for module in body.modules()]
+    # RoBERTa and MPNet number their positions from behind the padding's, which their tables state.
+    rows = [
+        table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+        for table in tables
+        if hasattr(table, "num_embeddings")
+    ]
+    stated = getattr(body.config, "max_position_embeddings", None)
+    return min([*rows, *([int(stated)] if stated else [])], default=None)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol, Self
 
 from naru.basis import Background
-from naru.errors import NaruError
+from naru.errors import NaruError, index_command
 from naru.sketch import Sketch
 from naru.text import AnalyzerSettings
 
@@ -60,9 +60,9 @@ class Provenance:
     def check(self, encoder: Fingerprinted, analyzer: Fingerprinted, store: str) -> None:
         """NaruError naming both fingerprints unless encoder and analyzer are those of index time. `store` is where the
         collection is, for the advice."""
-        again = f"naru index {self.corpus} --store {shlex.quote(store)} --collection {self.collection}"
+        again = index_command(store, self.collection, self.corpus)
         parts = (
-            ("encoder", self.encoder_fingerprint, encoder, f"--encoder {self.encoder}"),
+            ("encoder", self.encoder_fingerprint, encoder, f"--encoder {shlex.quote(self.encoder)}"),
             ("analyzer", self.analyzer_fingerprint, analyzer, "the naru version that made it"),
         )
         for part, expected, got, other in parts:

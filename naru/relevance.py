@@ -37,6 +37,14 @@ RIVALS = 10
 """Hits of a query that weigh against each other: a first page. What stands below weighs next to nothing."""
 
 
+class DamagedError(NaruError):
+    """A calibration that cannot be read, and why: `reason` is without where it is and what to do."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}. Run `naru calibrate` again.")
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class Scores:
     """A linear formula over the two channels: logit = bias + semantic * cosine + lexical * bm25.
@@ -80,7 +88,7 @@ class Fit:
         """The logit of the cut-off of a name. NaruError: there is none, or it cannot keep its promise (and why)."""
         found = self.level(name)
         if found.logit is None:
-            raise NaruError(f"The cut-off {name!r} is not to be had on this collection: {found.reason}.")
+            raise NaruError(f"The cut-off {name!r} is not available on this collection: {found.reason}.")
         return found.logit
 
     def level(self, name: str) -> Cutoff:
@@ -141,13 +149,13 @@ class Relevance:
         if text is None:
             return cls.prior(made.background)
         try:
-            found = cls.from_json(text, "it")
-        except NaruError as error:
-            return cls.prior(made.background, f"the calibration is void: {error}")
+            found = cls.from_json(text, "the calibration")
+        except DamagedError as error:
+            return cls.prior(made.background, f"the calibration is void: {error.reason}")
         void = found._void(made)
         if void is None:
             return found
-        prior = cls.prior(made.background, f"the calibration is void: {void}; run `naru calibrate` again")
+        prior = cls.prior(made.background, f"the calibration is void: {void}")
         return replace(prior, lapsed={mode: fit.cutoffs for mode, fit in found.fits.items()})
 
     @classmethod
@@ -172,9 +180,10 @@ class Relevance:
             raise NaruError(f"Unknown mode {mode!r}: expected one of {', '.join(self.fits)}.")
         return self.fits[mode]
 
-    def lapsed_at(self, mode: str, name: str) -> float | None:
-        """The probability at which a void calibration cut off by that name; None where it had no such number."""
-        return next((one.probability for one in self.lapsed.get(mode, ()) if one.name == name), None)
+    def lapsed_at(self, mode: str, name: str) -> Cutoff | None:
+        """Where a void calibration cut off by that name; None where it had no number for it."""
+        there = (one for one in self.lapsed.get(mode, ()) if one.name == name and one.logit is not None)
+        return next(there, None)
 
     def scores(self, mode: str) -> Scores:
         """The formula of a mode. NaruError on an unknown one."""
@@ -190,16 +199,18 @@ class Relevance:
 
     @classmethod
     def from_json(cls, text: str, where: str) -> Self:
-        """NaruError naming `where` when the text is damaged or of another format."""
+        """DamagedError naming `where` when the text is damaged or of another format."""
         try:
             said = json.loads(text)
             if said["format"] != FORMAT:
-                raise NaruError(
-                    f"{where}: format {said['format']!r}; this naru reads {FORMAT}. Run `naru calibrate` again."
-                )
+                raise DamagedError(where, f"it has format {said['format']!r}, and this naru reads {FORMAT}")
             return cls({mode: _fit(one) for mode, one in said["fits"].items()}, _basis(said["basis"]))
+        except DamagedError:
+            raise
+        except NaruError as error:
+            raise DamagedError(where, f"it is damaged: {str(error).rstrip('.')}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise NaruError(f"{where}: damaged: {error!r}. Run `naru calibrate` again.") from error
+            raise DamagedError(where, f"it is damaged: {error!r}") from error
 
     def _void(self, made: Made) -> str | None:
         return None if self.basis is None else self.basis.void(made)

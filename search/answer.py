@@ -10,21 +10,7 @@ from naru.cutoffs import Cutoff, stand_in
 from naru.documents import Hit
 from naru.relevance import logit
 from naru.text import Token
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something to know of an answer: `keyboard` (the query was read as Hangul keystrokes: `typed`, `read`), `cut`
-    (the encoder read its first `tokens` only), `void` (the collection's calibration does not hold: `reason`),
-    `promise` (what the `cutoff` promises does not hold for this answer: under a filter, or where the limit hides
-    hits), `instead` (the `cutoff` of this name is not to be had: hits of at least `percent` were shown instead), `uncut`
-    (nor was anything cut off in its place: `reason`), `filtered` (no passage fits the filter) or `rivals` (so many
-    `passages` answer about equally well that each by itself lies below the cut-off). The message says it in English; a
-    page may say it otherwise."""
-
-    kind: str
-    message: str
-    values: Mapping[str, str | int]
+from search.notes import Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +34,17 @@ class Cut:
     instead: bool = False
 
     @classmethod
-    def in_place(cls, name: str, probability: float | None, void: str) -> Self:
-        """Where a level would have been that is not to be had."""
+    def in_place(cls, name: str, void: str) -> Self:
+        """Where a level would have been that is not available."""
+        probability = stand_in(name)
         if probability is None:
             return cls(name, None, None, void=void)
         return cls(name, probability, logit(probability), void=void, instead=True)
+
+    @classmethod
+    def lapsed(cls, level: Cutoff, void: str) -> Self:
+        """Where a level was that a calibration chose which holds no more."""
+        return cls(level.name, level.probability, level.logit, void=void, instead=True)
 
     def short_of(self, limit: int) -> Self:
         """The same where more hits than `limit` reach it: coverage is promised of all of them, precision is not."""
@@ -68,7 +60,7 @@ class Cut:
         )
         cut = cls(level.name, level.probability, level.logit, void=void)
         if level.logit is None:
-            cut = cls.in_place(level.name, stand_in(level.name), level.reason)
+            cut = cls.in_place(level.name, level.reason)
         return replace(
             cut, promise=level.promise, queries=level.queries, units=level.units, found=level.found
         )

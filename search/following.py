@@ -6,7 +6,6 @@ served, and offered in one step: requests under way finish on what they began wi
 
 from __future__ import annotations
 
-import shlex
 import sys
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -15,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from naru.encoder import Encoder, open_encoder
-from naru.errors import NaruError
+from naru.errors import NaruError, none_in
 from naru.provenance import Provenance
 from naru.store import Collection, Published, Store
 from search.catalog import Catalog
@@ -78,10 +77,7 @@ class Following:
         """Open and offer all there is, then follow. NaruError: the store is empty, or a collection cannot be opened."""
         published = self._published()
         if not published:
-            raise NaruError(
-                f"There is no collection in {self._store.location}. Build one: "
-                f"naru index CORPUS --store {shlex.quote(self._store.location)} --collection NAME"
-            )
+            raise NaruError(none_in(self._store.location))
         for name, version in published.items():
             self._open[name] = self._opened(name, version)
         self._offer()
@@ -91,6 +87,7 @@ class Following:
         """Take over what was published since the last look. What cannot be opened is told once on standard error, and
         what was served before stays."""
         published = self._published()
+        self._refused = {name: one for name, one in self._refused.items() if name in published}
         changed = False
         for name in [name for name in self._open if name not in published]:
             self._retire(self._open.pop(name).collection)
@@ -109,9 +106,10 @@ class Following:
                 now = self._opened(name, version, before)
             except Exception as error:  # whatever is wrong with one collection, the others are served on
                 # It is tried again: another process may have it open for a moment.
-                self._refused[name] = _Refused(version, monotonic(), str(error))
-                if refused is None or refused.reason != str(error):
-                    _say(f"what was published of {name!r} is not served: {error}")
+                reason = str(error) or repr(error)
+                self._refused[name] = _Refused(version, monotonic(), reason)
+                if refused is None or refused.reason != reason:
+                    _say(f"what was published of {name!r} is not served: {reason}")
                 continue
             self._refused.pop(name, None)
             self._open[name] = now

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from naru.bm25 import Statistics, Terms
 from naru.errors import NaruError
-from naru.text import Analyzer, Token
-from search.answer import Note
+from naru.text import Analyzer, Token, terms_of
+from search import notes
 from search.keyboard import mistyped
 
 MAX_QUERY = 10_000
@@ -21,7 +20,7 @@ class Reading:
 
     tokens: list[Token]
     query: str
-    notes: list[Note]
+    notes: list[notes.Note]
 
     @property
     def terms(self) -> Terms:
@@ -39,14 +38,4 @@ def read_query(query: str, analyzer: Analyzer, statistics: Statistics) -> Readin
     hangul = mistyped(query, tokens, analyzer, statistics)
     if hangul is None:
         return Reading(tokens, query, [])
-    message = f"Searched for {hangul.read!r}: {hangul.typed!r} looks typed on an English layout."
-    note = Note("keyboard", message, {"typed": hangul.typed, "read": hangul.read})
-    return Reading(hangul.tokens, hangul.query, [note])
-
-
-def terms_of(tokens: Sequence[Token]) -> Terms:
-    """The texts of tokens by namespace, in order."""
-    terms: dict[str, list[str]] = {}
-    for token in tokens:
-        terms.setdefault(token.namespace, []).append(token.text)
-    return terms
+    return Reading(hangul.tokens, hangul.query, [notes.mistyped(hangul.typed, hangul.read)])

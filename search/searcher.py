@@ -10,19 +10,21 @@ from time import perf_counter
 from types import TracebackType
 from typing import Self
 
-from naru.answering import READ, READ_CHARACTERS, matched
-from naru.bm25 import Terms, known_share, query_vector
-from naru.cutoffs import is_level, stand_in
+from naru.answering import DEPTH, READ, held_terms, matched
+from naru.bm25 import SparseVector, Terms, known_share, query_vector
+from naru.cutoffs import is_level
 from naru.documents import Hit
 from naru.encoder import Encoder, open_encoder
 from naru.errors import NaruError
 from naru.filters import Filter
 from naru.provenance import Provenance
 from naru.relevance import RIVALS, Fit, Relevance, Scores, logit, probability
-from naru.store import Collection, Request, Scored, Store
+from naru.store import Collection, Request, Scored, Store, Vector
 from naru.text import Analyzer
-from search.answer import Answer, Cut, Note
-from search.reading import read_query, terms_of
+from search import notes
+from search.answer import Answer, Cut
+from search.notes import Note
+from search.reading import Reading, read_query
 
 _ABOUT_EQUAL = math.log(2)
 """Logits between two hits of which neither is twice as likely as the other."""
@@ -40,6 +42,16 @@ class Offer:
 
     scored: tuple[Scored, ...]
     known: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query as both channels search it; `whole`: the encoder read all of it."""
+
+    terms: Terms
+    bm25: SparseVector
+    dense: Vector | None
+    whole: bool
 
 
 class Searcher:
@@ -100,8 +112,9 @@ class Searcher:
         """The best passages for a query, best first.
 
         `cutoff` is a probability in (0, 1) below which nothing is shown, or the name of a cut-off that calibration
-        chose (`precise`, `balanced`, `sensitive`); the answer says what it promises. With `anyway` hits stay hits
-        where the answer says that there is none. Raises NaruError on an empty or overlong query, an unknown mode, a
+        chose (`precise`, `balanced`, `sensitive`, or one that was asked of it, `precise=0.8`); the answer says what it
+        promises. With `anyway` hits stay hits where the answer says that there is none: those that reach the cut-off,
+        else all. Raises NaruError on an empty or overlong query, an unknown mode, a
         limit below 1, a cut-off out of range, or a name that nothing was calibrated for.
         """
         started = perf_counter()
@@ -110,115 +123,99 @@ class Searcher:
         read = read_query(query, self.analyzer, self.statistics)
         fit = self.relevance.fit(mode)
         cut = self._cut(mode, cutoff, filter)
-        scores, notes = fit.scores, [*read.notes]
-        dense = bm25 = None
-        if scores.lexical is not None:
-            bm25 = query_vector(read.terms, self.statistics)
-        if scores.semantic is not None:
-            text = self.analyzer.spaced(read.query)
-            dense = self.encoder.queries([text])[0]
-            if not self.encoder.reads_whole(text):
-                length = self.encoder.info.max_length
-                message = f"The encoder read the first {length} tokens of the query."
-                notes.append(Note("cut", message, {"tokens": length}))
-        found = self.collection.search(
-            Request(
-                scores=scores,
-                dense=dense,
-                bm25=bm25,
-                limit=max(limit + 1, RIVALS),  # one more tells whether the limit hides what reaches a cut-off
-                prefetch=max(PREFETCH, limit),
-                filter=filter,
-            )
-        )
+        asked = self._asked(read, dense=fit.scores.semantic is not None)
+        # One more than the limit tells whether that hides what reaches a cut-off.
+        depth = max(limit + 1, RIVALS, DEPTH)
+        found = self._retrieved(asked, fit.scores, depth, max(PREFETCH, limit), filter)
         logits = fit.logits([one.logit for one in found])
         hits = tuple(_hit(*each) for each in zip(found[:limit], range(1, limit + 1), logits, strict=False))
         least = -math.inf if cut is None or cut.logit is None else cut.logit
         shown = tuple(hit for hit, said in zip(hits, logits, strict=False) if said >= least)
         if cut is not None and len(logits) > limit and logits[limit] >= least:
             cut = cut.short_of(limit)
+        said = [*read.notes]
+        if not asked.whole:
+            said.append(notes.cut_short(self.encoder.info.max_length))
         if found and not shown and (equals := _rivals(fit, found, least)) > 1:
-            message = (
-                f"{equals} passages answer about equally well, so none of them is likely enough to be the one: ask with "
-                "a lower cut-off, or look at the near misses."
-            )
-            notes.append(Note("rivals", message, {"passages": equals}))
+            said.append(notes.rivals(equals))
         if filter is not None and not found and not self.collection.count(filter):
-            message = (
-                "No passage fits the filter: see that its fields are there, and of the type it compares with."
-            )
-            notes.append(Note("filtered", message, {}))
-        answerable = self._answerable(fit, found, read.terms)
+            said.append(notes.filtered())
+        answerable = self._answerable(fit, found, asked)
         answered = self._answered(fit, answerable, shown, cut)
-        missed = (answered is False or not shown) and not anyway
+        missed = answered is False or not shown
+        wanted = (shown or hits) if anyway else ()
         return Answer(
             query=query,
             mode=mode,
-            hits=() if missed else shown,
+            hits=wanted if missed else shown,
             calibrated=self.relevance.calibrated,
             tokens=tuple(read.tokens),
-            notes=(*notes, *self._promises(cut)),
+            notes=(*said, *self._promises(cut)),
             milliseconds=(perf_counter() - started) * 1e3,
             answerable=answerable,
             answered=answered,
-            near_misses=hits if missed else (),
+            near_misses=hits if missed and not anyway else (),
             cutoff=cut,
         )
 
     def candidates(self, query: str, *, filter: Filter | None = None) -> Offer:
-        """What a search would rank: both channels' PREFETCH best, with true scores, under no fitted weights.
+        """What a search would rank: both channels' PREFETCH best, 2 * PREFETCH passages at most, with true scores, under
+        no fitted weights: in the order of the sum of both.
 
         Raises NaruError on an empty or overlong query.
         """
-        read = read_query(query, self.analyzer, self.statistics)
-        bm25 = query_vector(read.terms, self.statistics)
-        found = self.collection.search(
-            Request(
-                scores=Scores(0.0, 1.0, 1.0),
-                dense=self.encoder.queries([self.analyzer.spaced(read.query)])[0],
-                bm25=bm25,
-                limit=2 * PREFETCH,
-                prefetch=PREFETCH,
-                filter=filter,
-            )
-        )
-        return Offer(tuple(found), known_share(bm25, self.statistics))
+        asked = self._asked(read_query(query, self.analyzer, self.statistics), dense=True)
+        found = self._retrieved(asked, Scores(0.0, 1.0, 1.0), 2 * PREFETCH, PREFETCH, filter)
+        return Offer(tuple(found), known_share(asked.bm25, self.statistics))
 
     def terms(self, query: str) -> Terms:
         """What is looked for in passages, by namespace, its keyboard layout set right. NaruError as `search`."""
         return read_query(query, self.analyzer, self.statistics).terms
+
+    def _asked(self, read: Reading, *, dense: bool) -> _Asked:
+        bm25 = query_vector(read.terms, self.statistics)
+        if not dense:
+            return _Asked(read.terms, bm25, None, True)
+        text = self.analyzer.spaced(read.query)
+        return _Asked(read.terms, bm25, self.encoder.queries([text])[0], self.encoder.reads_whole(text))
+
+    def _retrieved(
+        self, asked: _Asked, scores: Scores, limit: int, prefetch: int, filter: Filter | None
+    ) -> list[Scored]:
+        return self.collection.search(
+            Request(
+                scores=scores,
+                dense=asked.dense if scores.semantic is not None else None,
+                bm25=asked.bm25 if scores.lexical is not None else None,
+                limit=limit,
+                prefetch=prefetch,
+                filter=filter,
+            )
+        )
 
     def _cut(self, mode: str, cutoff: float | str | None, filter: Filter | None) -> Cut | None:
         if cutoff is None:
             return None
         if not isinstance(cutoff, str):
             return Cut(None, cutoff, logit(cutoff))
-        if self.relevance.void is not None and is_level(cutoff):
-            least = self.relevance.lapsed_at(mode, cutoff) or stand_in(cutoff)
-            return Cut.in_place(cutoff, least, self.relevance.void)
-        return Cut.at(self.relevance.fit(mode).level(cutoff), filtered=filter is not None)
+        void = self.relevance.void
+        if void is None or not is_level(cutoff):
+            return Cut.at(self.relevance.fit(mode).level(cutoff), filtered=filter is not None)
+        lapsed = self.relevance.lapsed_at(mode, cutoff)
+        return Cut.in_place(cutoff, void) if lapsed is None else Cut.lapsed(lapsed, void)
 
     def _promises(self, cut: Cut | None) -> Iterator[Note]:
         """What is not promised after all."""
         if self.relevance.void is not None:
-            message = f"Probabilities are a prior: {self.relevance.void}."
-            yield Note("void", message, {"reason": self.relevance.void})
+            yield notes.void(self.relevance.void)
         if cut is None or cut.name is None or cut.void is None:
             return
-        if cut.logit is None:
-            message = (
-                f"{cut.name!r} is not to be had on this collection ({cut.void}), so nothing was cut off."
-            )
-            yield Note("uncut", message, {"cutoff": cut.name, "reason": cut.void})
-        elif cut.instead and cut.probability is not None:
-            percent = f"{100 * cut.probability:.4g}%"  # 99.5 % are not all
-            message = (
-                f"{cut.name!r} is not to be had on this collection ({cut.void}): hits of {percent} and more are shown "
-                "instead, without a promise."
-            )
-            yield Note("instead", message, {"cutoff": cut.name, "percent": percent, "reason": cut.void})
+        if cut.probability is None:
+            yield notes.uncut(cut.name, cut.void)
+        elif cut.instead:
+            yield notes.instead(cut.name, cut.probability, cut.void)
         else:
-            yield Note("promise", f"{cut.name!r} promises nothing here: {cut.void}.", {"cutoff": cut.name})
+            yield notes.unkept(cut.name, cut.void)
 
     def _answered(
         self, fit: Fit, answerable: float | None, shown: Sequence[Hit], cut: Cut | None
@@ -233,21 +230,13 @@ class Searcher:
             return answerable >= fit.answering.threshold
         return None if cut is None or cut.logit is None else True
 
-    def _answerable(self, fit: Fit, found: Sequence[Scored], terms: Terms) -> float | None:
+    def _answerable(self, fit: Fit, found: Sequence[Scored], asked: _Asked) -> float | None:
         if fit.answering is None:
             return None
-        known = known_share(query_vector(terms, self.statistics), self.statistics)
-        held = [
-            terms_of(
-                [
-                    *self.analyzer.words(one.passage.title),
-                    *self.analyzer.words(one.passage.text[:READ_CHARACTERS]),
-                ]
-            )
-            for one in found[:READ]
-        ]
+        held = [held_terms(self.analyzer, one.passage) for one in found[:READ]]
         rows = [(one.logit, one.semantic, one.lexical) for one in found]
-        said = fit.answering.logit(rows, known, matched(terms, held, self.statistics))
+        known = known_share(asked.bm25, self.statistics)
+        said = fit.answering.logit(rows, known, matched(asked.terms, held, self.statistics))
         return None if said is None else probability(said)
 
     def close(self) -> None:

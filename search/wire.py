@@ -11,9 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from naru.cutoffs import LEVELS, Cutoff
 from naru.documents import Hit, Passage
 from naru.errors import NaruError
-from search.answer import Answer, Cut, Note
+from search.answer import Answer, Cut
 from search.conditions import FilterIn
 from search.highlight import Highlights, Marked, Segment, Span
+from search.notes import Note
 
 
 def _no_boolean(said: object) -> object:

@@ -77,6 +77,7 @@ def _architecture(name: str) -> tuple[Any, Any]:
         BertTokenizerFast,
         ElectraConfig,
         ElectraTokenizerFast,
+        MPNetConfig,
         RobertaConfig,
         RobertaTokenizerFast,
         XLMRobertaConfig,
@@ -96,7 +97,7 @@ def _architecture(name: str) -> tuple[Any, Any]:
     }
     texts = [*SENTENCES, *["질문: 문서: query: passage: KTX ktx"] * 3]
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    if name in {"bert", "electra", "klue-roberta"}:
+    if name in {"bert", "electra", "klue-roberta", "mpnet"}:
         wordpiece = BertWordPieceTokenizer(strip_accents=False, lowercase=False)
         wordpiece.train_from_iterator(texts, vocab_size=900, show_progress=False)
         backend = Tokenizer.from_str(wordpiece.to_str())
@@ -111,6 +112,9 @@ def _architecture(name: str) -> tuple[Any, Any]:
             size |= {"pad_token_id": backend.token_to_id("[PAD]"), "type_vocab_size": 1}
             wordpieces = BertTokenizerFast(tokenizer_object=backend, do_lower_case=False, strip_accents=False)
             return wordpieces, RobertaConfig(**size)
+        if name == "mpnet":
+            wordpieces = BertTokenizerFast(tokenizer_object=backend, do_lower_case=False, strip_accents=False)
+            return wordpieces, MPNetConfig(**size)
         electra = ElectraTokenizerFast(tokenizer_object=backend, do_lower_case=False, strip_accents=False)
         return electra, ElectraConfig(**size, embedding_size=16)
     if name == "roberta":

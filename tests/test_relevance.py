@@ -197,12 +197,12 @@ def test_a_fit_of_something_else_is_void_and_as_a_file_refused(
     with pytest.raises(NaruError, match=r"relevance\.json: this calibration does not hold here") as refused:
         Relevance.read(path, made)
     assert said in str(refused.value)
-    assert found.void.endswith("; run `naru calibrate` again")
+    assert not found.void.endswith(".")
 
 
 def test_fingerprints_are_told_apart_by_their_beginnings() -> None:
     found = Relevance.kept(FITTED.to_json(), Collected(encoder_fingerprint="0123456789abcdef" * 4))
-    assert "encoder e1, the collection has 0123456789ab;" in str(found.void)
+    assert str(found.void).endswith("encoder e1, the collection has 0123456789ab")
 
 
 @pytest.mark.parametrize(
@@ -230,13 +230,13 @@ def test_without_a_calibration_there_is_the_prior_and_nothing_void() -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 1, "fits": {"hybrid": {}}, "basis": {}}'])
 def test_a_damaged_artifact_says_where(text: str) -> None:
-    with pytest.raises(NaruError, match=r"there: damaged: .*naru calibrate"):
+    with pytest.raises(NaruError, match=r"there: it is damaged: .*naru calibrate"):
         Relevance.from_json(text, "there")
 
 
 def test_another_format_names_both() -> None:
     text = json.dumps(json.loads(FITTED.to_json()) | {"format": 2})
-    with pytest.raises(NaruError, match="format 2; this naru reads 1"):
+    with pytest.raises(NaruError, match="it has format 2, and this naru reads 1"):
         Relevance.from_json(text, "there")
 
 
@@ -248,7 +248,7 @@ def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
 def test_cutoffs_are_found_by_name_or_say_why_not() -> None:
     fit = FITTED.fit("hybrid")
     assert fit.cutoff("balanced") == -0.25
-    with pytest.raises(NaruError, match="'precise' is not to be had on this collection: too few judgements"):
+    with pytest.raises(NaruError, match="'precise' is not available on this collection: too few judgements"):
         fit.cutoff("precise")
     with pytest.raises(NaruError, match="'sensitive'; there: precise, balanced"):
         fit.cutoff("sensitive")

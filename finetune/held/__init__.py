@@ -75,6 +75,15 @@ class Held:
                 asked = []
         return map(same, asked)
 
+    def judged(self) -> Iterator[str]:
+        """The texts of judged pairs, as `same` compares them. They come back in other pairs (KorSTS and KLUE-STS share
+        sentences with their own training parts), which is worth a remark and no leak."""
+        match self.data:
+            case ScoredPairs() | LabelledPairs():
+                return (same(text) for side in (self.data.first, self.data.second) for text in side)
+            case _:
+                return iter(())
+
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Pairs that are judged, or a query with what answers it: training on them, either way round, is a leak."""
         judged: Iterable[tuple[str, str]]
@@ -123,6 +132,9 @@ class Lesson:
         return map(same, self.rows.dataset[self.rows.texts()[0]])
 
     def pairs(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
+    def judged(self) -> Iterator[str]:
         return iter(())
 
 

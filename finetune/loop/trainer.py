@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,9 @@ class Trainer(_Trainer):  # type: ignore[misc]
             callbacks=[flow, *callbacks],
         )
         self.remove_callback(PrinterCallback)  # the journal prints
-        self.add_callback(_Heads(self))
+        heads = _Heads(self)
+        self.add_callback(heads)
+        self.accelerator.clip_grad_norm_ = heads.clipping(self.accelerator.clip_grad_norm_)
 
     @property
     def named_losses(self) -> dict[str, nn.Module]:
@@ -172,25 +174,42 @@ class Trainer(_Trainer):  # type: ignore[misc]
 
 class _Heads(TrainerCallback):
     """What the trainer does for the model's parameters and forgets for those of losses: it neither takes the mean of
-    their gradients over processes nor clears them after a step, so that they would add up over all steps."""
+    their gradients over processes, nor clips them with the others, nor clears them after a step, so that they would add
+    up over all steps."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
+        self._meant = False
+
+    def clipping(self, clip: Callable[..., Any]) -> Callable[..., Any]:
+        """Accelerate's way to clip, of these parameters too: one norm over all that is trained."""
+
+        def clipped(parameters: Iterable[Tensor], *given: Any, **options: Any) -> Any:
+            self._mean()
+            return clip([*parameters, *self._parameters()], *given, **options)
+
+        return clipped
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.trainer.batches.set_epoch(int(state.epoch))  # which several processes hide from the trainer
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if args.world_size == 1:
-            return
-        for tensor in self._parameters():
-            grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
-            torch.distributed.all_reduce(grad)
-            tensor.grad = grad / args.world_size
+        self._mean()
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._meant = False
         for tensor in self._parameters():
             tensor.grad = None
+
+    def _mean(self) -> None:
+        """Over processes, once a step."""
+        processes = self.trainer.args.world_size
+        if processes > 1 and not self._meant:
+            for tensor in self._parameters():
+                grad = torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+                torch.distributed.all_reduce(grad)
+                tensor.grad = grad / processes
+        self._meant = True
 
     def _parameters(self) -> Iterator[Tensor]:
         for loss in self.trainer.loss.values():

@@ -11,7 +11,7 @@ from finetune.encoding import Encoder
 from finetune.mining.passages import Texts
 from finetune.mining.ranking import Best, Places, Progress, Scores
 from naru.errors import NaruError
-from naru.text import normalize
+from naru.text import Analyzer, normalize
 
 _TEXTS = 1024  # texts encoded in one call
 _ROWS, _COLUMNS = 64, 1 << 15  # queries x passages whose cosines are in memory at once: 8 MB
@@ -25,10 +25,11 @@ class Dense:
     ) -> None:
         """NaruError when the encoder gives anything but one finite vector a text."""
         self._encoder = encoder
+        asked = [*map(Analyzer().spaced, queries)]  # as a search asks
         self._queries = np.concatenate(
             [
-                _encode(encoder.queries, queries[start : start + _TEXTS])
-                for start in range(0, len(queries), _TEXTS)
+                _encode(encoder.queries, asked[start : start + _TEXTS])
+                for start in range(0, len(asked), _TEXTS)
             ]
         )
         shape = (len(texts), self._queries.shape[1])
@@ -60,7 +61,7 @@ class Dense:
 
 
 def _encode(encode: Callable[[Sequence[str]], Scores], texts: Sequence[str]) -> Scores:
-    """Vectors of texts in the normal form that indexing and searching encode too."""
+    """Vectors of texts in their normal form, which indexing encodes too."""
     vectors = np.asarray(encode([normalize(text).text for text in texts]), np.float32)
     if vectors.ndim != 2 or len(vectors) != len(texts):
         raise NaruError(

@@ -72,6 +72,7 @@ class Distillation(nn.Module):
 
     def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:
         """The loss of one or two lists of vectors [n, dim] and the teacher's [n, teacher] -> scalar."""
+        labels = labels.flatten(1)  # [n, 1, teacher] within Matryoshka
         errors = []
         for vectors in embeddings:
             given = vectors.float()
@@ -112,6 +113,7 @@ class Relations(nn.Module):
 
     def compute_loss_from_embeddings(self, embeddings: list[Tensor], labels: Tensor) -> Tensor:
         """The loss of one or two lists of vectors [n, dim] and the teacher's [n, teacher] -> scalar."""
+        labels = labels.flatten(1)  # [n, 1, teacher] within Matryoshka
         given = functional.normalize(torch.cat([vectors.float() for vectors in embeddings]), dim=1)
         teacher = functional.normalize(labels.to(given), dim=1)
         wanted = (teacher @ teacher.T).repeat(len(embeddings), len(embeddings))

@@ -7,7 +7,12 @@ from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.losses import BatchHardTripletLoss, SoftmaxLoss, TripletLoss
+from sentence_transformers.sentence_transformer.losses import (
+    BatchHardTripletLoss,
+    MatryoshkaLoss,
+    SoftmaxLoss,
+    TripletLoss,
+)
 from torch import Tensor
 from torch.nn import functional
 
@@ -47,6 +52,15 @@ class Softmax(SoftmaxLoss):
         )
         parts = [u, v, (u - v).abs(), *([u * v] if self.concatenation_sent_multiplication else [])]
         loss: Tensor = self.loss_fct(self.classifier(torch.cat(parts, dim=1)), labels.view(-1))
+        return loss
+
+
+class MatryoshkaOfTeacher(MatryoshkaLoss):
+    """MatryoshkaLoss that hands on a teacher's vectors whole: theirs cuts labels of the model's own width with the
+    embeddings, which a projection and cosines want as they are. The loss within gets them as [n, 1, teacher]."""
+
+    def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
+        loss: Tensor = super().forward(sentence_features, labels.unsqueeze(1))
         return loss
 
 

@@ -14,6 +14,7 @@ from naru.errors import NaruError
 if TYPE_CHECKING:
     from finetune.recipe import Evaluation, Recipe, Source, Stage, Training
 
+RUN_WIDE = ("precision", "hub_model_id", "hub_strategy", "hub_private")  # of a whole run, whatever its stages
 FRESH = ("layers", "hidden", "intermediate")  # sizes of a fresh body; the rest is the base's
 
 
@@ -166,6 +167,14 @@ def _training(recipe: Recipe, where: str, training: Training) -> None:
         )
     if training.early_stopping is not None and training.evaluate == "no":
         raise recipe.places.refuse(f"{where}.early_stopping", 'never happens with evaluate = "no".')
+    still = (
+        "lora" if recipe.model.lora is not None else "frozen_layers" if recipe.model.frozen_layers else None
+    )
+    if training.embedding_learning_rate is not None and still is not None:
+        raise recipe.places.refuse(
+            f"{where}.embedding_learning_rate",
+            f"is set, and [model] {still} keeps the embeddings as they are. Leave one out.",
+        )
 
 
 def _start_share(recipe: Recipe) -> None:
@@ -188,6 +197,12 @@ def _stage(recipe: Recipe, where: str, stage: Stage) -> None:
         if name not in names:
             raise recipe.places.refuse(
                 f"{where}.data[{number}]", f"is {name!r}, no [[data]]. {meant(name, names)}"
+            )
+    for key in RUN_WIDE:
+        if getattr(stage.training, key) != getattr(recipe.training, key):
+            raise recipe.places.refuse(
+                f"{where}.training.{key}",
+                "is said of a stage, but holds for the whole run: say it in [training].",
             )
     if stage.data == []:
         raise recipe.places.refuse(f"{where}.data", "is empty; leave it out for all data.")

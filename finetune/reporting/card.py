@@ -18,6 +18,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from finetune.reporting.languages import ENGLISH, KOREAN, Language
 from finetune.reporting.log import Figure, figure
 from finetune.reporting.origins import Origins, Words
+from finetune.shapes import Shape
 from naru.files import publish
 
 if TYPE_CHECKING:
@@ -58,11 +59,22 @@ class DataFacts:
     sha256: Mapping[str, str] = field(default_factory=dict)
 
 
+TASKS = {  # as sentence-transformers calls them
+    Shape.TRIPLETS: "triplet",
+    Shape.SCORED: "semantic-similarity",
+    Shape.LABELLED: "binary-classification",
+    Shape.PARALLEL: "translation",
+    Shape.PARAPHRASES: "paraphrase-mining",
+    Shape.RERANKING: "reranking",
+    Shape.TEACHER: "knowledge-distillation",
+}
+
+
 @dataclass(frozen=True)
 class CardFacts:
     """What a card is written from. `base` is what people know the start model by; `recipe` is the resolved recipe as
     plain values, `recipe_text` its TOML. `before` and `after` are figures by key (`law_cosine_ndcg@10`), `sets` the
-    names of the held-out sets in them, `primary` the keys to compare by (empty: all); `asked` the SHA-256 by file of the
+    held-out sets in them and their shapes, `primary` the keys to compare by (empty: all); `asked` the SHA-256 by file of the
     teachers and guides, by name; `inherited` the licence of the base, which holds where there is no other."""
 
     name: str
@@ -76,7 +88,7 @@ class CardFacts:
     data: Sequence[DataFacts]
     before: Mapping[str, float]
     after: Mapping[str, float]
-    sets: Sequence[str] = ()
+    sets: Mapping[str, Shape] = field(default_factory=dict)
     primary: Sequence[str] = ()
     licence: str | None = None
     inherited: str | None = None
@@ -143,7 +155,7 @@ def _header(facts: CardFacts) -> ModelCardData:
     known = licence is None or licence in _LICENCES
     results = [
         EvalResult(
-            task_type=_task(one.measure),
+            task_type=TASKS.get(facts.sets.get(one.of, Shape.RETRIEVAL), "information-retrieval"),
             dataset_type="custom",
             dataset_name=one.of or ENGLISH.unnamed_set,
             metric_type=one.measure,
@@ -252,13 +264,7 @@ def _data(facts: CardFacts, language: Language) -> str:
 
 
 def _figures(facts: CardFacts) -> list[Figure]:
-    return [figure(key, facts.sets) for key in facts.after]
-
-
-def _task(measure: str) -> str:
-    if measure.startswith(("pearson", "spearman")):
-        return "semantic-similarity"
-    return "information-retrieval" if "@" in measure else "binary-classification"
+    return [figure(key, [*facts.sets]) for key in facts.after]
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

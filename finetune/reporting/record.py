@@ -22,6 +22,7 @@ from finetune.reporting.card import CardFacts, DataFacts, encoder_facts, version
 from finetune.reporting.log import read_log
 from finetune.reporting.origins import Origins
 from finetune.reporting.publishing import published, short
+from finetune.shapes import Shape
 from naru import terminal
 from naru.errors import NaruError
 from naru.files import publish
@@ -109,6 +110,7 @@ class Record:
     files: Mapping[str, Mapping[str, str]]
     models: Mapping[str, Mapping[str, str]]
     sets: Sequence[str]
+    shapes: Sequence[Shape]
     sizes: Sequence[int]
     primary: Sequence[str]
     origins: Origins
@@ -211,7 +213,7 @@ class Record:
             ],
             before=log.before,
             after=log.after,
-            sets=self.sets,
+            sets=dict(zip(self.sets, self.shapes, strict=True)),
             primary=self.primary,
             licence=recipe.licence,
             inherited=self.licence,

@@ -16,6 +16,8 @@ MOST_CLASSES = 10_000
 HIGHEST = 5.0  # the usual scale of similarity: KorSTS, KLUE-STS
 FEW = 0.05  # at most so many scores above 1 are slips on a scale of 0..1
 WORDS = {"true": "1", "false": "0"}
+VERDICTS = WORDS | dict.fromkeys(("yes", "y", "t", "o", "예", "네", "참"), "1")
+VERDICTS |= dict.fromkeys(("no", "n", "f", "x", "아니오", "아니요", "거짓"), "0")
 UNREADABLE = -1  # a label that is none
 
 
@@ -39,7 +41,7 @@ class Values:
         if number is not None:
             self._numbers += 1
             self._above += number > 1
-            self._fractions += not text.isdecimal()
+            self._fractions += number % 1 != 0
             self._highest = max(self._highest, number if number <= HIGHEST else 0)
         if len(self._labels) < MOST_CLASSES:
             self._labels[text] += 1
@@ -122,8 +124,8 @@ class Values:
             return [scale + (" read as 0..1" if (low, high) != (0, 1) else "")]
         if shape is Shape.CLASSED_PAIRS:
             names = self.classes()
-            numbers = {_number(name) for name in names}
-            if len(names) == 2 and None not in numbers and numbers != {0, 1}:
+            numbers = {_number(VERDICTS.get(name.lower(), name)) for name in names}
+            if len(names) == 2 and None not in numbers:
                 return [
                     f"labels {names[0]} and {names[1]} are read as two classes; where they say whether two texts belong "
                     "together, write 0 and 1: labelled-pairs"
@@ -152,7 +154,7 @@ def listed(cell: Any, name: str, place: str) -> Any:
 def verdicts(values: Iterable[Any]) -> str:
     """What is all that these are, but for blanks, where it may be a verdict: "0 and 1", or "numbers from 0 to 5"."""
     texts = {str(value).strip().lower() for value in values if value is not None}
-    numbers = [_number(WORDS.get(text, text)) for text in texts if text]
+    numbers = [_number(VERDICTS.get(text, text)) for text in texts if text]
     if not numbers or any(number is None or not 0 <= number <= HIGHEST for number in numbers):
         return ""
     return "0 and 1" if set(numbers) <= {0, 1} else f"numbers from 0 to {HIGHEST:g}"

@@ -66,12 +66,17 @@ class Corpus:
         self._naming = naming or Naming()
         several = len(locations) > 1
         self._readers = [_reader(one, encoding, self._naming, several) for one in self._locations]
-        self._bytes = [_bytes(one) for one in self._locations] if several else []
+        self._bytes = [_bytes(one) for one in self._locations]
 
     @property
     def location(self) -> str:
-        """Where the documents are; several locations as a shell reads them."""
-        return self._locations[0] if len(self._locations) == 1 else shlex.join(self._locations)
+        """Where the documents are, as a shell reads it."""
+        return shlex.join(self._locations)
+
+    @property
+    def bytes(self) -> int | None:
+        """What the locations hold on disk; None when not known."""
+        return None if None in self._bytes else sum(size or 0 for size in self._bytes)
 
     @property
     def size(self) -> int | None:
@@ -79,7 +84,7 @@ class Corpus:
         which would else not add up. None when not known."""
         if len(self._readers) == 1:
             return self._readers[0].size
-        return None if None in self._bytes else sum(size or 0 for size in self._bytes)
+        return self.bytes
 
     @property
     def position(self) -> int:

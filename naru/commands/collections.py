@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from naru import settings, terminal
-from naru.commands.opening import none_in, opened_store
+from naru.commands.opening import opened_store
 from naru.commands.options import JsonOption, StoreOption
-from naru.errors import NaruError
+from naru.errors import NaruError, none_in
 
 
 def collections(store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -30,8 +30,10 @@ def collections(store: StoreOption = None, as_json: JsonOption = False) -> None:
         return
     terminal.collections(found)
     for one in found:
-        if one.void or one.trouble:
-            terminal.note(f"{one.name}: {one.trouble or one.void}")
+        if one.trouble:
+            terminal.note(f"{one.name}: {one.trouble}")
+        elif one.void:
+            terminal.note(f"{one.name}: {one.void}; run `naru calibrate` again.")
 
 
 def delete(

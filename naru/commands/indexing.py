@@ -131,7 +131,7 @@ def build(
     bundle = encoder or given.encoder.path or DEFAULT_ENCODER
     if bundle != DEFAULT_ENCODER and Path(bundle).exists():
         bundle = str(Path(bundle).resolve())
-    plan = Plan(name, corpus.location, bundle, chosen, workers or default_workers(corpus.size), replace)
+    plan = Plan(name, corpus.location, bundle, chosen, workers or default_workers(corpus.bytes), replace)
 
     with opened_store(given, store) as opened, terminal.stages("docs") as stages:
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from naru import settings
-from naru.errors import NaruError
+from naru.errors import NaruError, none_in
 
 if TYPE_CHECKING:
     from evaluation.sources import Encodes
@@ -102,8 +101,3 @@ def only(store: Store) -> str:
             f"{store.location} has several collections: say --collection with one of {', '.join(names)}."
         )
     return names[0]
-
-
-def none_in(location: str) -> str:
-    store = shlex.quote(location)
-    return f"There is no collection in {location}. Build one: naru index CORPUS --store {store} --collection NAME"

@@ -15,6 +15,13 @@ _EXPECTED = 'expected one object a line, with named fields: {"text": "…", …}
 _SHOWN = 80
 
 
+def _not_json(constant: str) -> float:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_not_json)
+
+
 class JsonLines:
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -38,7 +45,7 @@ class JsonLines:
 
     def _row(self, line: str) -> Row | Bad:
         try:
-            value = json.loads(line, parse_constant=_not_json)
+            value = _DECODER.decode(line)
         except json.JSONDecodeError as error:
             near = line[max(error.pos - 10, 0) :][:_SHOWN]
             reason = f"not JSON: {error.msg} at character {error.pos}, near {near!r}; {_EXPECTED}."
@@ -70,29 +77,35 @@ class JsonArray(JsonLines):
                 yield Bad(self._file, number, reason, value)
 
 
-def _not_json(constant: str) -> float:
-    raise ValueError(f"{constant} is not a JSON number")
-
-
 def array(text: str, path: Path) -> Iterator[tuple[int, Any]]:
     """(line, value) of each value of a JSON text: an array, or one object that holds one array of objects ("data").
 
     NaruError, naming file and line, for what is neither.
     """
-    at, decoder, number, counted = _array(text, path), json.JSONDecoder(), 1, 0
-    while True:
-        at = _skip(text, at, " \t\r\n,")
+    at = _skip(text, _array(text, path))
+    number, counted = 1, 0
+    more = text[at : at + 1] != "]"
+    while more:
         number += text.count("\n", counted, at)
         counted = at
         if at >= len(text):
-            raise NaruError(f"{path}:{number}: the array does not end; is the file whole?")
-        if text[at] == "]":
             break
         try:
-            value, at = decoder.raw_decode(text, at)
+            value, at = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             raise NaruError(f"{path}:{number}: not JSON: {error}.") from error
         yield number, value
+        at = _skip(text, at)
+        if more := text[at : at + 1] == ",":
+            at = _skip(text, at + 1)
+    if text[at : at + 1] != "]":
+        number += text.count("\n", counted, at)
+        expected = (
+            "the array does not end; is the file whole?"
+            if at >= len(text)
+            else f"not JSON: got {text[at : at + 20]!r}, expected a comma or the end of the array."
+        )
+        raise NaruError(f"{path}:{number}: {expected}")
     rest = _skip(text, at + 1)
     if text.lstrip().startswith("[") and rest < len(text):
         line = text.count("\n", 0, rest) + 1
@@ -101,21 +114,21 @@ def array(text: str, path: Path) -> Iterator[tuple[int, Any]]:
 
 def _array(text: str, path: Path) -> int:
     """Where the rows begin: behind the bracket of the array, or of the one array of objects that the object holds."""
-    at, decoder = _skip(text, 0), json.JSONDecoder()
+    at = _skip(text, 0)
     if text.startswith("[", at):
         return at + 1
     found: dict[str, int] = {}
     try:
-        whole, end = decoder.raw_decode(text, at)
+        whole, end = _DECODER.raw_decode(text, at)
         if not isinstance(whole, dict) or _skip(text, end) < len(text):
             raise NaruError(
                 f"{path}: expected an array of objects: [{{…}}, {{…}}]. One object a line is .jsonl: rename the file."
             )
         at = _skip(text, at + 1)
         while text[at] != "}":
-            name, at = decoder.raw_decode(text, at)
+            name, at = _DECODER.raw_decode(text, at)
             at = _skip(text, at, " \t\r\n:")
-            value, end = decoder.raw_decode(text, at)
+            value, end = _DECODER.raw_decode(text, at)
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 found[name] = at + 1
             at = _skip(text, end, " \t\r\n,")

@@ -20,7 +20,7 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from naru.documents import Passage
-from naru.errors import NaruError, UnavailableError
+from naru.errors import NaruError, UnavailableError, index_command
 from naru.filters import Filter
 from naru.store import Description, Published, Request, Scored, ranking
 from naru.store import payload as payloads
@@ -96,7 +96,7 @@ class EdgeStore:
         there = ", ".join(self.names()) or "none"
         return NaruError(
             f"No collection {name!r} in {self.location}; there: {there}. "
-            f"Build it with `naru index CORPUS --store {self.location} --collection {name}`."
+            f"Build it with `{index_command(self.location, name)}`."
         )
 
     def _check(self) -> None:

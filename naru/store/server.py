@@ -20,7 +20,7 @@ from qdrant_client import models
 
 from naru.bm25 import Statistics
 from naru.documents import Passage
-from naru.errors import NaruError
+from naru.errors import NaruError, index_command
 from naru.filters import Filter
 from naru.store import Description, Manifest, Published, Request, Scored, ranking
 from naru.store import payload as payloads
@@ -130,7 +130,7 @@ class ServerStore:
         there = ", ".join(self.names()) or "none"
         return NaruError(
             f"No collection {name!r} at {self.location}; there: {there}. "
-            f"Build it with `naru index CORPUS --store {self.location} --collection {name}`."
+            f"Build it with `{index_command(self.location, name)}`."
         )
 
 

@@ -98,15 +98,15 @@ class Analyzer:
 
     def document(self, text: str, title: str = "") -> Terms:
         """The terms of a document; its title counts three times, in every namespace."""
-        terms = _by_namespace(self.tokens(text))
+        terms = terms_of(self.tokens(text))
         if title:
-            for namespace, found in _by_namespace(self.tokens(title)).items():
+            for namespace, found in terms_of(self.tokens(title)).items():
                 terms.setdefault(namespace, []).extend(found * TITLE_WEIGHT)
         return terms
 
     def query(self, text: str) -> Terms:
         """The terms of a query: question words leave **term**; when nothing is left, all morphemes count."""
-        return _by_namespace(self.query_tokens(text))
+        return terms_of(self.query_tokens(text))
 
     def query_tokens(self, text: str) -> list[Token]:
         """As `query`, with places: what a result page highlights."""
@@ -163,7 +163,8 @@ def _piece(morpheme: Morpheme) -> _Piece:
     return _Piece(morpheme.form.lower(), morpheme.start, morpheme.end, True)
 
 
-def _by_namespace(tokens: Iterable[Token]) -> dict[str, list[str]]:
+def terms_of(tokens: Iterable[Token]) -> dict[str, list[str]]:
+    """The texts of tokens by namespace, in order."""
     terms: dict[str, list[str]] = {}
     for token in tokens:
         terms.setdefault(token.namespace, []).append(token.text)

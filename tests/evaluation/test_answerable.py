@@ -215,7 +215,7 @@ def test_a_mode_of_one_channel_is_fitted_on_its_logits() -> None:
 def test_the_model_is_stored_as_it_is() -> None:
     model = fit(signs(*made()))
     assert Answering.from_json(model.to_json()) == model
-    with pytest.raises(NaruError, match="Calibrate again"):
+    with pytest.raises(NaruError, match=r"expected those of naru\.answering\.Answering"):
         Answering.from_json({"bias": 1.0})
 
 

@@ -13,7 +13,7 @@ from finetune.check import Findings, check
 from finetune.data import read, same
 from finetune.held import Held, held_from
 from finetune.material import gather
-from finetune.recipe import Model, Recipe, Source
+from finetune.recipe import Model, Recipe, Source, load
 from finetune.shapes import (
     Candidates,
     Data,
@@ -292,3 +292,52 @@ def test_nothing_left_beside_what_is_held_out_is_said(tmp_path: Path) -> None:
     recipe = Recipe("r", Model("naru-mini"), [Source("data", "data.jsonl")])
     with pytest.raises(NaruError, match=r"Data 'data': .* nothing is left .* held_out = 0"):
         gather(recipe, tmp_path, tmp_path / "rejects.jsonl", skip_bad_rows=False)
+
+
+def test_a_negative_that_another_data_set_answers_with_is_found(tmp_path: Path) -> None:
+    write(tmp_path, "pairs", {"query": "카드 분실", "document": "신고합니다"})
+    write(tmp_path, "triplets", {"query": "카드 분실", "document": "정지합니다", "negative": "신고합니다"})
+    rows = [read(Source(name, f"{name}.jsonl"), tmp_path, 0) for name in ("pairs", "triplets")]
+    (finding,) = check(rows, []).found
+    assert (finding.data, finding.bad) == ("triplets", True)
+    assert finding.what == "negative is a positive of the same query"
+
+
+def test_labels_that_contradict_each_other_are_remarked_on(tmp_path: Path) -> None:
+    findings, said = found(
+        tmp_path,
+        {"sentence1": "가", "sentence2": "나", "label": 1},
+        {"sentence1": "다", "sentence2": "라", "label": 0},
+        {"sentence1": "가", "sentence2": "나", "label": 0},
+    )
+    assert not findings.errors
+    assert "3: the same texts as an earlier row, with another label or score" in said
+
+
+def test_texts_of_judged_pairs_in_other_pairs_are_remarked_on(tmp_path: Path) -> None:
+    held = [
+        Held("sts", ScoredPairs(["가", "하"], ["나", "히"], [0.5, 1.0])),
+        Held("asked", LabelledPairs(["다"], ["라"], [1])),
+    ]
+    findings, said = found(
+        tmp_path,
+        {"query": "가", "document": "새 글"},
+        {"query": "새 물음", "document": "라"},
+        {"query": "마", "document": "바"},
+        held=held,
+    )
+    assert not findings.errors
+    assert [one.partition(", in")[0] for one in said] == [
+        "1: a text of a pair that 'sts' judges",
+        "2: a text of a pair that 'asked' judges",
+    ]
+
+
+def test_early_stopping_without_figures_is_refused_by_its_line(tmp_path: Path) -> None:
+    write(tmp_path, "data", *({"query": f"물음 {n}", "document": f"답 {n}"} for n in range(20)))
+    path = tmp_path / "recipe.toml"
+    path.write_text(
+        'name = "r"\nheld_out = 0\nmodel.base = "b"\n[training]\nearly_stopping = 2\n[[data]]\nname = "data"\npath = "data.jsonl"\n'
+    )
+    with pytest.raises(NaruError, match=r"recipe\.toml:5: .*training\.early_stopping.* nothing is held out"):
+        gather(load(path), tmp_path, tmp_path / "rejects.jsonl", skip_bad_rows=False)

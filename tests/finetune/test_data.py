@@ -152,7 +152,8 @@ def test_texts_are_composed_and_trimmed(tmp_path: Path) -> None:
         ([0, 2.5, 5], None, [0, 0.5, 1], "scores 0..5 read as 0..1"),
         ([1, 3, 5], [1, 5], [0, 0.5, 1], "scores 1..5 read as 0..1"),
         ([0, 5, 7], None, [0, 1, 1.4], "scores 0..5 read as 0..1"),
-        ([0, 3, 1.0], None, [0, 0.6, 0.2], "scores 0..5 read as 0..1"),
+        ([0, 3, 1.5], None, [0, 0.6, 0.3], "scores 0..5 read as 0..1"),
+        ([0.0, 3.0, 1.0], None, [0, 1, 1 / 3], "scores 0..3, by the highest grade, read as 0..1"),  # pandas
         ([0, 1, 3], [0, 5], [0, 0.2, 0.6], "scores 0..5 read as 0..1"),
         ([0, 1, 2, 3], None, [0, 1 / 3, 2 / 3, 1], "scores 0..3, by the highest grade, read as 0..1"),
     ],

@@ -148,6 +148,29 @@ def test_every_loss_trains_inside_matryoshka(
     assert loss.matryoshka_dims == (32, 16)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("relational", {}), ("mse", {"projection": True})], ids=["relational", "mse"]
+)
+def test_a_teacher_of_the_same_width_is_not_cut_with_the_student(
+    name: str, parameters: dict[str, Any], model: SentenceTransformer, teacher: Path, tmp_path: Path
+) -> None:
+    """MatryoshkaLoss cuts labels that are as wide as the model."""
+    given = Source("s", loss=Loss(name, {"teacher": str(teacher)} | parameters, [32, 8]))
+    data = prepared(given, rows(Shape.SENTENCES), Path(), model, tmp_path)
+    loss: Any = loss_for(given, data, model)
+    widths = []
+    inner = loss.loss.compute_loss_from_embeddings
+
+    def seen(embeddings: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        widths.append((embeddings[0].shape[1], labels.flatten(1).shape[1]))
+        return inner(embeddings, labels)
+
+    loss.loss.compute_loss_from_embeddings = seen
+    labels = torch.tensor(data.dataset["label"][:])
+    assert torch.isfinite(loss([model.preprocess(FIRST)], labels))
+    assert widths == [(32, 32), (8, 32)]
+
+
 @pytest.mark.parametrize("name", ["ranking", "cached-ranking", "cached-gist", "triplet"])
 def test_several_negatives_a_row(
     name: str, model: SentenceTransformer, teacher: Path, tmp_path: Path

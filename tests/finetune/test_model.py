@@ -101,8 +101,9 @@ def test_lengths_pooling_and_prefixes_of_the_recipe(folder: Path) -> None:
         opened(folder, max_length=100)
 
 
-def test_positions_of_roberta_begin_after_the_padding_s(make_model: MakeModel) -> None:
-    folder = make_model("xlm-roberta")
+@pytest.mark.parametrize("architecture", ["xlm-roberta", "mpnet"])
+def test_positions_that_begin_after_the_padding_s(architecture: str, make_model: MakeModel) -> None:
+    folder = make_model(architecture)
     assert opened(folder, max_length=62).max_seq_length == 62
     with pytest.raises(NaruError, match="has 62 positions"):
         opened(folder, max_length=63)

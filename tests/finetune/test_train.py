@@ -722,6 +722,35 @@ def test_the_gradients_of_a_head_do_not_add_up(
         assert not torch.equal(tensor, before[name])
 
 
+def test_a_head_is_clipped_with_the_model(small: Path, staged: Callable[..., Recipe], tmp_path: Path) -> None:
+    """The stock trainer clips the model's gradients only."""
+    shutil.copytree(small, tmp_path / "data")
+    model = loaded(Path(staged().model.base))
+    source = Source("classed", "classed.jsonl", shape="classed-pairs")
+    rows = read(source, tmp_path / "data", 0)
+    loss: Any = loss_for(source, rows, model)
+    before = {name: tensor.clone() for name, tensor in checkpoints.parameters(loss, model)}
+    training = Training(
+        steps=2, batch_size=8, save="no", clip=1e-12, optimizer="sgd", learning_rate=0.5, warmup=0
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments(training, tmp_path / "data" / "run", 1, {}, "test", evaluates=False),
+        supply=Supply([rows], [1.0], [None], "plain", [1]),
+        losses=[loss],
+        collate=collate([source], {"classed": rows}, model, 16, 16),
+        evaluator=None,
+        callbacks=[],
+        training=training,
+        say=print,
+        flow=Flow(training, Clock()),
+    )
+    trainer.train()
+    assert before
+    for name, tensor in checkpoints.parameters(loss, model):
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=1e-9)
+
+
 def test_the_trainer_gets_every_number_of_the_recipe(tmp_path: Path) -> None:
     training = Training(
         epochs=3, batch_size=12, accumulate=2, learning_rate=3e-5, scheduler="cosine", warmup=0.2, weight_decay=0.05,

@@ -133,9 +133,12 @@ def test_lower_casing_by_the_model_is_kept(make_model: MakeModel, tmp_path: Path
     np.testing.assert_array_equal(upper, lower)
 
 
-def test_roberta_never_asks_for_positions_it_lacks(make_model: MakeModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ["roberta", "mpnet"])
+def test_positions_that_there_are_not_are_never_asked_for(
+    architecture: str, make_model: MakeModel, tmp_path: Path
+) -> None:
     """64 position rows, of which padding_idx + 1 = 2 are not positions of tokens."""
-    info = export(str(make_model("roberta", max_seq_length=None)), tmp_path / "bundle", precision=["fp32"])
+    info = export(str(make_model(architecture, max_seq_length=None)), tmp_path / "bundle", precision=["fp32"])
     assert info.max_length == 62
     assert Encoder(tmp_path / "bundle").passages([LONG]).shape == (1, 32)
 

@@ -155,7 +155,7 @@ def test_a_damaged_calibration_is_void_and_can_be_fitted_anew(
 def test_weights_that_are_no_numbers_are_damage(fitted: Calibration) -> None:
     said = json.loads(fitted.relevance.to_json())
     said["fits"]["hybrid"]["scores"]["bias"] = None
-    with pytest.raises(NaruError, match=r"here: damaged: .*no finite numbers"):
+    with pytest.raises(NaruError, match=r"here: it is damaged: .*no finite numbers"):
         Relevance.from_json(json.dumps(said), "here")
 
 

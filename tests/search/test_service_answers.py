@@ -143,7 +143,7 @@ def test_a_level_without_a_number_says_why_and_nine_in_ten_stand_in_for_precise(
         assert (answer["cutoff"]["queries"], answer["cutoff"]["units"]) == (40, 7)
         assert answer["notes"][0]["kind"] == "instead"
         assert FEW in answer["notes"][0]["message"]
-        assert "hits of 90% and more" in answer["notes"][0]["message"]
+        assert "a probability of at least 90% are shown instead" in answer["notes"][0]["message"]
         stricter = search(client, ANSWERED, limit=8, cutoff="precise=0.995")
         assert (stricter["cutoff"]["probability"], stricter["notes"][0]["values"]["percent"]) == (
             0.995,

@@ -138,6 +138,15 @@ BAD = [
     ('path = "dev.jsonl"', 'shape = "teacher-vectors"', 29, "evaluation[0].shape", "wants a teacher"),
     ('path = "dev.jsonl"', 'teacher = "m"', 29, "evaluation[0].teacher", 'wants shape = "teacher-vectors"'),
     ("epochs = 2", "epochs = -2", 39, "stage[1].training.epochs", "expected a number above 0"),
+    ("epochs = 2", 'precision = "fp32"', 39, "stage[1].training.precision", "holds for the whole run"),
+    ("epochs = 2", 'hub_model_id = "a/b"', 39, "stage[1].training.hub_model_id", "holds for the whole run"),
+    (
+        "[training]",
+        "frozen_layers = 1\n[training]\nembedding_learning_rate = 1e-3",
+        10,
+        "training.embedding_learning_rate",
+        "frozen_layers keeps the embeddings",
+    ),
     ("epochs = 2", "epoch = 2", 39, "stage[1].training.epoch", "Did you mean 'epochs'"),
 ]
 

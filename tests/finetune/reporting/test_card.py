@@ -17,6 +17,7 @@ from finetune.recipe.resolved import to_toml
 from finetune.reporting.card import CardFacts, DataFacts, EncoderFacts, card, encoder_facts, write_card
 from finetune.reporting.origins import Origin, Origins, Words, licence_of, origins
 from finetune.reporting.publishing import published
+from finetune.shapes import Shape
 from naru.errors import NaruError
 
 ENCODER = EncoderFacts(32, 40, "mean", "cosine", 123_456)
@@ -34,7 +35,7 @@ FACTS = CardFacts(
     ],
     before={"law_cosine_ndcg@10": 0.8, "law_cosine_recall@1": 0.7},
     after={"law_cosine_ndcg@10": 0.85, "law_cosine_recall@1": 0.69},
-    sets=["law"],
+    sets={"law": Shape.RETRIEVAL},
     primary=["law_cosine_ndcg@10"],
     licence="apache-2.0",
 )
@@ -118,7 +119,13 @@ def test_what_is_published_names_no_folder_of_ours() -> None:
 
 def test_figures_that_are_no_numbers_stay_out_of_the_header() -> None:
     text = card(
-        replace(FACTS, after={"sts_spearman_cosine": float("nan")}, before={}, sets=["sts"], primary=[])
+        replace(
+            FACTS,
+            after={"sts_spearman_cosine": float("nan")},
+            before={},
+            sets={"sts": Shape.SCORED},
+            primary=[],
+        )
     )
     assert "model-index" not in header(text)
 
