@@ -43,6 +43,9 @@ LEAST = 50
 LEAST_UNITS = 5
 """Passages (or groups) that the queries with an answer are about, at least: one for each fold."""
 
+LEAST_OF_EACH = 10
+"""First hits that are right, and that are wrong, below which no map is learnt: it would say always or never."""
+
 FUSED = 60
 """The constant of reciprocal rank fusion, as its authors chose it (Cormack, Clarke and Buettcher, 2009)."""
 
@@ -169,7 +172,8 @@ def _cross_fit(
 ) -> Crossed:
     units = candidates.clusters
     fold = folds(units)
-    logits = {kind: np.empty(len(candidates.query)) for kind in KINDS}
+    kinds = KINDS if told_apart(candidates, prior) else KINDS[:1]
+    logits = {kind: np.empty(len(candidates.query)) for kind in kinds}
     shown = np.zeros(len(candidates.query), np.bool_)
     for held in np.unique(fold):
         rows = fold[candidates.query] == held
@@ -177,12 +181,12 @@ def _cross_fit(
         said = fitting.logits(candidates, fitted)
         first = candidates.ranks(said) < SHOWN
         shown |= rows & first
-        for kind in KINDS:
+        for kind in kinds:
             learnt = ~rows & first
             logits[kind][rows] = _mapped(fit_map(kind, said[learnt], candidates.right[learnt]), said[rows])
-    lost = {kind: losses(sigmoid(logits[kind][shown]), candidates.right[shown]) for kind in KINDS}
-    gains = {kind: _gain(lost["none"] - lost[kind], units[candidates.query[shown]]) for kind in KINDS}
-    kind = max(KINDS, key=lambda kind: gains[kind][0] - gains[kind][1])
+    lost = {kind: losses(sigmoid(logits[kind][shown]), candidates.right[shown]) for kind in kinds}
+    gains = {kind: _gain(lost["none"] - lost[kind], units[candidates.query[shown]]) for kind in kinds}
+    kind = max(kinds, key=lambda kind: gains[kind][0] - gains[kind][1])
     whole = fitting.fit(candidates, prior, directions, np.ones(len(units), np.bool_))
     said = fitting.logits(candidates, whole)
     first = candidates.ranks(said) < SHOWN
@@ -191,6 +195,13 @@ def _cross_fit(
     cutoffs = (*levels(offered), *(promised(offered, asked) for asked in dict.fromkeys(promises)))
     whole = replace(whole, map=curve, cutoffs=cutoffs)
     return Crossed(candidates, whole, logits[kind], gains)
+
+
+def told_apart(candidates: Candidates, prior: Scores) -> bool:
+    """Whether a map can be learnt: of the first hits by the prior's weights some are right and some wrong."""
+    first = candidates.ranks(fitting.ranking(candidates, prior)) == 0
+    right = int(candidates.right[first].sum())
+    return min(right, int(first.sum()) - right) >= LEAST_OF_EACH
 
 
 def _answering(

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from evaluation import answerable as answering
-from evaluation.calibrate import Calibration
+from evaluation.calibrate import LEAST_OF_EACH, Calibration
 from evaluation.figures import Estimate
 
 
@@ -61,6 +61,19 @@ def reasons(found: Calibration) -> list[str]:
         for one in crossed.fit.cutoffs
         if one.reason
     ]
+    for mode, crossed in found.modes.items():
+        first = crossed.candidates.ranks(crossed.logits) == 0
+        right, asked = int(crossed.candidates.right[first].sum()), int(first.sum())
+        if right < LEAST_OF_EACH:
+            said.append(
+                f"Only {right} of {asked:,} first hits in {mode} mode are relevant: are these the judgements of this "
+                "collection? Its probabilities mean nothing so far."
+            )
+        elif asked - right < LEAST_OF_EACH:
+            said.append(
+                f"All but {asked - right} of {asked:,} first hits in {mode} mode are relevant: nothing tells how sure to be "
+                "where people ask harder. Judge queries as people type them."
+            )
     basis = found.relevance.basis
     if basis is not None and (
         lacking := [mode for mode, one in found.modes.items() if one.fit.answering is None]

@@ -21,6 +21,7 @@ from naru.documents import Passage
 from naru.errors import NaruError, some
 from naru.filters import Filter
 from search import Searcher
+from search.reading import check_query
 from search.searcher import PREFETCH
 
 
@@ -157,6 +158,7 @@ def collect(
     field `group`, which promises are then about; a query without a relevant passage is a group of its own. `progress` gets the
     queries done and their total. NaruError naming the relevant passages that the collection lacks.
     """
+    check_queries(split)
     relevant = _relevant(searcher, split)
     numbers, passages, semantic, lexical, grade, judged, known = [], [], [], [], [], [], []
     for number, (query, text) in enumerate(split.queries.items()):
@@ -200,6 +202,15 @@ def of_mode(candidates: Candidates, mode: str, prefetch: int = PREFETCH) -> Cand
         worded = candidates.rows(candidates.lexical > 0)
         return worded.rows(worded.ranks(worded.lexical) < prefetch)
     raise NaruError(f"Unknown mode {mode!r}: expected one of hybrid, semantic, lexical.")
+
+
+def check_queries(split: Split) -> None:
+    """NaruError, with its id, for the first query that no search would take: it is told before many were asked."""
+    for query, text in split.queries.items():
+        try:
+            check_query(text)
+        except NaruError as error:
+            raise NaruError(f"Query {query!r} of the split {split.name!r}: {error}") from error
 
 
 def _relevant(searcher: Searcher, split: Split) -> dict[str, Passage]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -21,7 +21,7 @@ from evaluation.runs import Ranking, Run, read_run, unanswered, write_run
 from evaluation.slices import groups_by, parts
 from evaluation.sources import DEEPEST_SERVED, Described, Encodes, Service, exact_run
 from naru import __version__
-from naru.basis import ASKED
+from naru.basis import ASKED, Basis
 from naru.beir import Beir, Split, write_qrels
 from naru.documents import Document, Passage
 from naru.errors import NaruError, some
@@ -70,9 +70,7 @@ def run(
     judged = Beir(asked.beir).split(asked.split)
     depth = max(DEEPEST, deepest(asked.measures))
     _check(asked, judged, searcher, depth)
-    seen = _seen(judged, searcher)
-    if seen is not None:
-        note(seen)
+    doubts = list(_doubts(judged, searcher))
     modes: list[str] = list(dict.fromkeys(asked.modes)) if searcher is not None else []
     if searcher is not None and asked.baseline in MODES and asked.baseline not in modes:
         modes.append(asked.baseline)
@@ -97,6 +95,10 @@ def run(
     evaluation = assess(
         judged, runs, measures=asked.measures, retrieve=_retrieve(searcher), searched=searched
     )
+    if evaluation.missing:
+        doubts.append(evaluation.warning())
+    for doubt in doubts:
+        note(doubt)
     found_out = findings(
         evaluation,
         baseline=asked.baseline,
@@ -117,7 +119,7 @@ def run(
             _described(searcher, asked, modes[0]),
             mode=modes[0],
             retrieve=_retrieve(searcher),
-            doubts=[] if seen is None else [seen],
+            doubts=doubts,
         )
         note(f"Report written to {write_report(asked.report, facts)}")
     return found_out
@@ -160,9 +162,25 @@ def _check(asked: Asked, judged: Split, searcher: Searcher | Service | None, dep
             )
 
 
-def _seen(judged: Split, searcher: Searcher | Service | None) -> str | None:
+def _doubts(judged: Split, searcher: Searcher | Service | None) -> Iterator[str]:
+    """What is to be known before any figure is believed."""
+    if searcher is None:
+        return
+    void = searcher.relevance.void if isinstance(searcher, Searcher) else searcher.void
+    if void is not None:
+        yield f"Probabilities are a prior: {void}. Run `naru calibrate` again."
+    if isinstance(searcher, Service):
+        also = ", nor whether its calibration saw these queries" if searcher.described.calibrated else ""
+        yield (
+            f"A service does not tell whether it holds the relevant passages{also}: evaluate its store for that "
+            "(--store)."
+        )
+    elif (seen := _seen(judged, searcher.relevance.basis)) is not None:
+        yield seen
+
+
+def _seen(judged: Split, basis: Basis | None) -> str | None:
     """A warning where the calibration saw queries that are evaluated."""
-    basis = searcher.relevance.basis if isinstance(searcher, Searcher) else None
     if basis is None:
         return None
     share = 1.0

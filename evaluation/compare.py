@@ -114,7 +114,7 @@ class Comparison:
         )
         table.add_column("measure")
         for heading in ("before", "after", "change", "95% interval", "p (Holm)", "won/tied/lost"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", no_wrap=heading != "won/tied/lost")
         table.add_column("")
         for one in self.differences:
             table.add_row(
@@ -135,7 +135,7 @@ class Comparison:
         sure = f"{first.value:+.4f} in {first.measure}, Holm's p {first.holm:.4f}"
         yield (
             f"{self.b} is {first.verdict} than {self.a}: {sure}."
-            if first.verdict != "not told apart"
+            if first.verdict != EVEN
             else (f"{self.b} and {self.a} are not told apart: {sure}.")
         )
         moved = self.moved(first.measure)

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from evaluation.arrays import Booleans, Floats, Integers
 from evaluation.candidates import Candidates
 from evaluation.figures import falling
 from evaluation.precision import Aim, Shown, enough, precision
-from naru.cutoffs import Cutoff, read_promise
+from naru.cutoffs import Cutoff, Guarantee, read_promise
 from naru.relevance import probability
 
 _NOTHING = "none of the judged queries has a relevant passage among its candidates"
@@ -59,13 +60,60 @@ def best_f1(scores: Floats, right: Booleans, missed: int = 0) -> Best:
 
 
 def best_accuracy(scores: Floats, right: Booleans) -> Best:
-    """Over the observed scores: the share of rows that lie on their right side. As `best_f1` otherwise."""
+    """Over the observed scores, and above all of them: the share of rows that lie on their right side. Precision is 0
+    where no row is positive. As `best_f1` otherwise."""
     cutoffs, above, found = _at_each(scores, right)
     accuracy = (found + (len(right) - found[-1]) - (above - found)) / len(right)
     at = int(accuracy.argmax())
+    none = float((len(right) - found[-1]) / len(right))
+    if none > accuracy[at]:
+        return Best(float(np.nextafter(cutoffs.max(), np.inf)), none, 0.0, 0.0)
     return Best(
         float(cutoffs[at]), float(accuracy[at]), float(found[at] / above[at]), float(found[at] / found[-1])
     )
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A cut-off before its number is known: what it is called and promises, and what it rests on."""
+
+    name: str
+    promise: str
+    queries: int
+    units: int
+    guarantee: Guarantee | None = None
+    unit: Literal["query", "passage", "group"] = "query"
+
+    def at(self, logit: float, found: dict[str, float]) -> Cutoff:
+        return self._made(logit, probability(logit), found)
+
+    def none(self, reason: str, found: dict[str, float] | None = None, needed: int | None = None) -> Cutoff:
+        return self._made(None, None, found or {}, reason, needed)
+
+    def too_few(self, needed: int, there: str) -> Cutoff:
+        return self.none(f"too few judgements: {there}, {needed} needed at least", needed=needed)
+
+    def _made(
+        self,
+        logit: float | None,
+        said: float | None,
+        found: dict[str, float],
+        reason: str = "",
+        needed: int | None = None,
+    ) -> Cutoff:
+        return Cutoff(
+            self.name,
+            self.promise,
+            logit,
+            said,
+            self.queries,
+            self.units,
+            found,
+            reason,
+            needed,
+            self.guarantee,
+            self.unit,
+        )
 
 
 @dataclass(frozen=True)
@@ -77,22 +125,22 @@ class Offered:
 
     def best_f1(self, name: str = "balanced") -> Cutoff:
         """All candidates of all queries in one; relevant passages that retrieval missed count as not found."""
-        promise = "the best F1 on the judged queries; a measurement, no guarantee"
+        level = self._measured(name, "the best F1 on the judged queries; a measurement, no guarantee")
         if not self.candidates.right.any():
-            return self._none(name, promise, _NOTHING)
+            return level.none(_NOTHING)
         missed = int(self.candidates.relevant.sum() - self.candidates.right.sum())
         best = best_f1(self.logits, self.candidates.right, missed)
-        found = {"F1": best.value, "precision": best.precision, "recall": best.recall}
-        return self._at(name, promise, best.cutoff, found)
+        return level.at(best.cutoff, {"F1": best.value, "precision": best.precision, "recall": best.recall})
 
     def best_accuracy(self, name: str = "best accuracy") -> Cutoff:
         """All candidates of all queries in one. Most are not relevant, so it tends to be strict."""
         promise = "the best accuracy over the candidates of the judged queries; a measurement, no guarantee"
+        level = self._measured(name, promise)
         if not self.candidates.right.any():
-            return self._none(name, promise, _NOTHING)
+            return level.none(_NOTHING)
         best = best_accuracy(self.logits, self.candidates.right)
         found = {"accuracy": best.value, "precision": best.precision, "recall": best.recall}
-        return self._at(name, promise, best.cutoff, found)
+        return level.at(best.cutoff, found)
 
     def coverage(self, alpha: float = 0.1, *, every: bool = False, name: str = "sensitive") -> Cutoff:
         """For 1 - `alpha` of the queries with an answer the best relevant passage is shown, or `every` one of them."""
@@ -103,18 +151,16 @@ class Offered:
         units = _renumbered(self.candidates.units[answerable])
         scores = scores[answerable]
         recall = float(np.isfinite(scores).mean()) if len(scores) else math.nan
+        level = self._promised(name, promise, Guarantee("coverage", 1 - alpha), units)
         bound = conformal.coverage(scores, units, alpha)
-        counts = (len(scores), len(np.unique(units)))
         if bound.needed is not None:
-            return self._too_few(name, promise, bound.needed, counts, self._called("queries with an answer"))
+            return level.too_few(bound.needed, self._counted(level.units, "queries with an answer"))
         if bound.cutoff is None:
             reason = f"unreachable: retrieval offers it for {recall:.1%} of the queries only"
-            return self._none(name, promise, reason, counts, {"recall": recall})
+            return level.none(reason, {"recall": recall})
         covered = float((scores >= bound.cutoff).mean())
         shown = float((self.logits >= bound.cutoff).sum() / max(1, len(self.candidates.queries)))
-        return self._at(
-            name, promise, bound.cutoff, {"coverage": covered, "recall": recall, "shown": shown}, counts
-        )
+        return level.at(bound.cutoff, {"coverage": covered, "recall": recall, "shown": shown})
 
     def precision(self, aim: Aim | None = None, name: str = "precise") -> Cutoff:
         """Without an `aim`: 0.9 with confidence 0.9, per hit where there are units enough to certify that, else per
@@ -136,24 +182,29 @@ class Offered:
             f"of {of} at least {_percent(aim.p)} are relevant, with confidence {_percent(1 - aim.delta)} "
             f"(of a query's first {aim.depth} hits)"
         )
-        counts = (len(self.candidates.queries), units)
-        called = self._called("queries")
-        if units < counts[0] and not self.candidates.asked:
-            called = "passages asked about"
+        guarantee = Guarantee("precision", aim.p, 1 - aim.delta, aim.per)
+        level = self._promised(name, promise, guarantee, self.candidates.clusters)
+        level = replace(level, queries=len(self.candidates.queries))
+        there = self._counted(units, "queries")
+        if units < level.queries and not self.candidates.asked:
+            unanswerable = self.candidates.relevant == 0
+            apart = len(np.unique(self.candidates.clusters[unanswerable]))
+            there = f"{units - apart:,} passages asked about"
+            there += f" and {apart:,} queries without an answer" if apart else ""
+            level = replace(level, unit="passage")
         if units < (least := aim.needed(size)):
-            return self._too_few(name, promise, least, counts, called)
+            return level.too_few(least, there)
         cutoff = precision(hits, aim)
         if cutoff is None:
             needed = enough(hits, aim)
+            best = hits.best(aim.per) if len(hits.query) else 0.0
+            seen = f"best observed: {best:.0%}" + (", which may be luck" if best > aim.p else "")
             more = (
                 f"some {needed:,} like these would do"
                 if needed
                 else "nor would sixteen times as many like these do"
             )
-            best = hits.best(aim.per) if len(hits.query) else 0.0
-            seen = f"here {best:.0%} at best" + (", which may be luck" if best > aim.p else "")
-            reason = f"no cut-off was shown to be that precise by {units} {called} ({seen}); {more}"
-            return replace(self._none(name, promise, reason, counts), needed=needed)
+            return level.none(f"{there} do not certify that precision ({seen}); {more}", needed=needed)
         shown, right = hits.counts(cutoff)
         found = {
             "precision": hits.precision(cutoff, aim.per),
@@ -161,7 +212,7 @@ class Offered:
             "answered": float((shown > 0).mean()),
             "recall": float(right.sum() / max(1, self.candidates.relevant.sum())),
         }
-        return self._at(name, promise, cutoff, found, counts)
+        return level.at(cutoff, found)
 
     def silence(self, q: float = 0.1, delta: float = 0.1, *, name: str = "silent") -> Cutoff:
         """At most a share `q` of the queries without an answer gets anything shown."""
@@ -172,25 +223,30 @@ class Offered:
         without = self.candidates.relevant == 0
         best = self._highest(np.ones(len(self.logits), np.bool_))[without]
         units = _renumbered(self.candidates.units[without])
-        counts = (len(best), len(np.unique(units)))
+        level = self._promised(name, promise, Guarantee("silence", q, 1 - delta), units)
         bound = conformal.silence(best, units, q, delta)
         if bound.needed is not None:
-            return self._too_few(
-                name, promise, bound.needed, counts, self._called("queries without an answer")
-            )
+            return level.too_few(bound.needed, self._counted(level.units, "queries without an answer"))
         if bound.cutoff is None:
-            reason = "so few queries without an answer have a candidate that none need be cut off"
-            return self._none(name, promise, reason, counts)
+            return level.none("so few queries without an answer have a candidate that none need be cut off")
         shown = len(np.unique(units[best >= bound.cutoff]))
         found = {
-            "shown": shown / counts[1],
-            "shown at most": conformal.share_at_most(shown, counts[1], delta),
+            "shown": shown / level.units,
+            "shown at most": conformal.share_at_most(shown, level.units, delta),
         }
-        return self._at(name, promise, bound.cutoff, found, counts)
+        return level.at(bound.cutoff, found)
 
-    def _called(self, queries: str) -> str:
-        """What units are called: queries, or groups of them."""
-        return f"groups of {queries}" if self.candidates.asked else queries
+    def _measured(self, name: str, promise: str) -> _Level:
+        return _Level(name, promise, len(self.candidates.queries), len(np.unique(self.candidates.units)))
+
+    def _promised(self, name: str, promise: str, guarantee: Guarantee, units: Integers) -> _Level:
+        """`units` are those of the queries that it rests on."""
+        unit: Literal["query", "group"] = "group" if self.candidates.asked else "query"
+        return _Level(name, promise, len(units), len(np.unique(units)), guarantee, unit)
+
+    def _counted(self, units: int, queries: str) -> str:
+        """So many units, by what they are: queries, or groups of them."""
+        return f"{units:,} groups of {queries}" if self.candidates.asked else f"{units:,} {queries}"
 
     def _highest(self, rows: Booleans) -> Floats:
         """[q] the highest logit among the rows of each query, -inf where it has none."""
@@ -206,35 +262,6 @@ class Offered:
         found = np.bincount(self.candidates.query[right], minlength=len(lowest))
         lowest[found < self.candidates.relevant] = -np.inf
         return lowest
-
-    def _at(
-        self,
-        name: str,
-        promise: str,
-        logit: float,
-        found: dict[str, float],
-        counts: tuple[int, int] | None = None,
-    ) -> Cutoff:
-        queries, units = counts or self._counts()
-        return Cutoff(name, promise, logit, probability(logit), queries, units, found)
-
-    def _none(
-        self,
-        name: str,
-        promise: str,
-        reason: str,
-        counts: tuple[int, int] | None = None,
-        found: dict[str, float] | None = None,
-    ) -> Cutoff:
-        queries, units = counts or self._counts()
-        return Cutoff(name, promise, None, None, queries, units, found or {}, reason)
-
-    def _too_few(self, name: str, promise: str, needed: int, counts: tuple[int, int], what: str) -> Cutoff:
-        reason = f"too few judgements: {counts[1]} {what}, {needed} needed at least"
-        return Cutoff(name, promise, None, None, *counts, {}, reason, needed)
-
-    def _counts(self) -> tuple[int, int]:
-        return len(self.candidates.queries), len(np.unique(self.candidates.units))
 
 
 def levels(offered: Offered) -> tuple[Cutoff, Cutoff, Cutoff]:

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from evaluation.candidates import check_queries
 from evaluation.measures import DEEPEST, MEASURES, Measured, deepest, measure
 from evaluation.runs import Ranking, Run
 from naru.beir import Beir, Qrels, Split, relevant
@@ -78,7 +79,7 @@ class Evaluation:
         table = Table(
             title=title,
             title_justify="left",
-            caption=self._warning(),
+            caption=escape(self.warning()),
             caption_justify="left",
             box=SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
@@ -92,13 +93,12 @@ class Evaluation:
             table.add_row(escape(mode), *(f"{found.means[name]:.4f}" for name in names))
         return table
 
-    def _warning(self) -> str | None:
+    def warning(self) -> str:
+        """On the relevant documents that are not in the collection; empty where none is missing."""
         if not self.missing:
-            return None
+            return ""
         documents = "document is" if len(self.missing) == 1 else "documents are"
-        return escape(
-            f"{len(self.missing):,} relevant {documents} not in the collection: {some(self.missing)}."
-        )
+        return f"{len(self.missing):,} relevant {documents} not in the collection: {some(self.missing)}."
 
 
 def evaluate(
@@ -145,6 +145,7 @@ def search_all(
     progress: Callable[[int, int], None] | None = None,
 ) -> Searched:
     """Ask all queries of a split, the judged ones without an answer too."""
+    check_queries(judged)
     runs: dict[str, dict[str, Ranking]] = {mode: {} for mode in modes}
     probabilities: dict[str, dict[str, list[float]]] = {mode: {} for mode in modes}
     sure: dict[str, dict[str, float]] = {mode: {} for mode in modes}

@@ -32,6 +32,7 @@ SCORES = ("score", "similarity", "real-label")
 LABELS = ("is_duplicate", "binary-label", "label")
 """Fields that are read, the first that is there; `label` counts as a score where it is not only 0 and 1."""
 
+REVERSED = 0.4  # AUROC; that of chance is a half
 FOLDS = 5
 _SEED = 20261121
 
@@ -66,7 +67,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class PairFigures:
-    """`accuracy`, `f1` and `average_precision` where there are labels, `correlations` ("cosine Pearson") where scores."""
+    """`accuracy`, `f1`, `average_precision` and `auroc` where there are labels, `correlations` ("cosine Pearson") where scores."""
 
     pairs: int
     positives: int | None
@@ -75,11 +76,12 @@ class PairFigures:
     average_precision: float | None
     correlations: Mapping[str, float]
     read: str = ""
+    auroc: float | None = None  # where there are labels
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, those that there are."""
         said: dict[str, Any] = {"pairs": self.pairs}
-        for name in ("positives", "average_precision"):
+        for name in ("positives", "average_precision", "auroc"):
             if getattr(self, name) is not None:
                 said[name] = getattr(self, name)
         for name, found in (("accuracy", self.accuracy), ("F1", self.f1)):
@@ -104,15 +106,21 @@ class PairFigures:
                     f"recall {found.recall:.4f}); held out {found.held_out:.4f}"
                 )
         if self.average_precision is not None:
-            said.append(f"average precision {self.average_precision:.4f}")
+            said.append(f"average precision {self.average_precision:.4f}, AUROC {self.auroc:.4f}")
+            if self.auroc is not None and self.auroc < REVERSED:
+                said.append(
+                    "The labels look reversed: pairs that are called alike have lower cosines than the others. If 0 means "
+                    "alike in this file, say --alike 0."
+                )
         return said + [f"{name:<20}{value:+.4f}" for name, value in self.correlations.items()]
 
 
-def read_pairs(path: str | Path, *, positive: float | None = None) -> Pairs:
+def read_pairs(path: str | Path, *, positive: float | None = None, alike: int = 1) -> Pairs:
     """Pairs of a file that `naru.records` reads (JSON lines, JSON, CSV, TSV, Parquet); fields as named above.
 
-    Labels are 0 and 1; with `positive`, pairs of at least that score are labelled 1. Of the nested `labels` of
-    KLUE-STS its members count as fields. NaruError names the file and the line that does not fit.
+    Labels are 0 and 1, of which `alike` says that two sentences mean the same; with `positive`, pairs of at least
+    that score are labelled 1. Of the nested `labels` of KLUE-STS its members count as fields. NaruError names the
+    file and the line that does not fit.
     """
     path = Path(path)
     first: list[str] = []
@@ -155,7 +163,7 @@ def read_pairs(path: str | Path, *, positive: float | None = None) -> Pairs:
     label = next((name for name in LABELS if binary.get(name)), None)
     score = next((name for name in (*SCORES, "label") if name in whole and name != label), None)
     scores = None if score is None else whole[score]
-    labels = None if label is None else whole[label] > 0
+    labels = None if label is None else whole[label] == alike
     if positive is not None:
         if scores is None:
             raise NaruError(
@@ -166,7 +174,8 @@ def read_pairs(path: str | Path, *, positive: float | None = None) -> Pairs:
         raise NaruError(f"{path}: every pair needs one of the fields {', '.join((*SCORES, *LABELS))}.")
     read = [f"scores from {score!r}"] if scores is not None else []
     if labels is not None:
-        read.append(f"labels from {label!r}" if positive is None else f"1 from {score} {positive:g} on")
+        told = f"labels from {label!r}" + ("" if alike == 1 else f", where {alike} is alike")
+        read.append(told if positive is None else f"1 from {score} {positive:g} on")
     return Pairs(first, second, scores, labels, ", ".join(read))
 
 
@@ -174,7 +183,7 @@ def evaluate_pairs(encoder: Encodes, pairs: Pairs) -> PairFigures:
     """Both sentences are encoded as queries are. NaruError where all pairs have one label or one score."""
     needed("scipy", "sklearn")
     from scipy.stats import pearsonr, spearmanr
-    from sklearn.metrics import average_precision_score
+    from sklearn.metrics import average_precision_score, roc_auc_score
 
     one = encoder.queries(list(pairs.first)).astype(np.float64)
     two = encoder.queries(list(pairs.second)).astype(np.float64)
@@ -207,6 +216,7 @@ def evaluate_pairs(encoder: Encodes, pairs: Pairs) -> PairFigures:
         float(average_precision_score(pairs.labels, similar["cosine"])),
         correlations,
         pairs.read,
+        float(roc_auc_score(pairs.labels, similar["cosine"])),
     )
 
 

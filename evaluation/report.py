@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluation.arrays import Booleans, Floats
 from evaluation.charts import charts
 from evaluation.figures import Cut, Estimate, ReportFacts, Worst, precision_recall
 from naru.drawing import Drawn
@@ -44,6 +45,7 @@ _MEANINGS = {
     "(of its first hit, where no such probability was fitted); 0.5 is a coin, 1 is perfect.",
 }
 _PREFERRED = ("nDCG@10", "R@10", "RR@10")
+FEW = 20  # queries of a part
 _TEXT = 240  # characters of a passage that a reader sees
 
 
@@ -83,7 +85,7 @@ def _short(facts: ReportFacts) -> Section:
     if not facts.calibrated:
         parts.append(
             Paragraph(
-                "Nothing was calibrated on this collection: the probabilities below come from prior weights. "
+                "No calibration holds for this collection: the probabilities below come from prior weights. "
                 "naru calibrate fits them to judged queries.",
                 "doubt",
             )
@@ -182,13 +184,25 @@ def _cuts(facts: ReportFacts, drawn: Mapping[str, Drawn]) -> Iterator[Section]:
         "shows from",
         "queries with hits",
         "hits a query",
-        "of them relevant",
-        "relevant shown",
+        "hits relevant",
+        "of a query's hits, on average",
+        "passages shown",
+        "answers shown",
+        "shown without an answer",
     )
     rows = [_cut(facts, cut) for cut in facts.cutoffs]
     parts: list[Part] = [Side(pictures)]
     if rows:
         parts.append(Table(columns, rows, f"What each cut-off does on these {facts.queries:,} queries"))
+        parts.append(
+            Paragraph(
+                "Hits relevant: the share of all hits shown that are relevant, and of each query's hits, averaged over "
+                "queries with hits. Passages shown: the share of all relevant passages. Answers shown: the share of the "
+                "queries with an answer that are shown a relevant passage. Shown without an answer: the share of the "
+                "queries without one that are shown anything.",
+                "quiet",
+            )
+        )
         parts.append(
             Items([Item(f"{cut.name}:", cut.promise, cut.evidence, _tone(cut)) for cut in facts.cutoffs])
         )
@@ -202,19 +216,27 @@ def _where(facts: ReportFacts, sentence: str) -> str:
 
 def _cut(facts: ReportFacts, cut: Cut) -> tuple[str, ...]:
     if cut.probability is None:
-        return (cut.name, "none: see below", "–", "–", "–", "–")
+        return (cut.name, "none: see below", *("–" for _ in range(7)))
     shown = facts.probability >= cut.probability
-    reached = len(np.unique(facts.query[shown])) / max(1, facts.queries)
+    hits = np.bincount(facts.query[shown], minlength=facts.queries)
+    right = np.bincount(facts.query[shown & facts.relevant], minlength=facts.queries)
+    reached, answerable = hits > 0, facts.judged > 0
     point = precision_recall(facts).at(cut.probability)
-    precision, recall = ("–", "0%") if point is None else (f"{point[1]:.0%}", f"{point[0]:.0%}")
     return (
         cut.name,
         f"{cut.probability:.1%}",
-        f"{reached:.0%}",
+        _share(reached),
         f"{shown.sum() / max(1, facts.queries):.1f}",
-        precision,
-        recall,
+        "–" if point is None else f"{point[1]:.0%}",
+        _share(right[reached] / hits[reached]),
+        "0%" if point is None else f"{point[0]:.0%}",
+        _share(right[answerable] > 0),
+        _share(reached[~answerable]),
     )
+
+
+def _share(of: Booleans | Floats) -> str:
+    return f"{of.mean():.0%}" if len(of) else "–"
 
 
 def _slices(facts: ReportFacts) -> Iterator[Section]:
@@ -225,14 +247,17 @@ def _slices(facts: ReportFacts) -> Iterator[Section]:
         rows = [
             [
                 part.value,
-                f"{part.queries:,}",
+                f"{part.queries:,}" + (" (few)" if part.queries < FEW else ""),
                 *(str(part.measures[n]) if n in part.measures else "–" for n in names),
             ]
             for part in parts
         ]
         sections.append(Table((field, "queries", *names), rows, f"By {field}"))
     if sections:
-        advice = "The same measures for parts of the queries. A part of few queries has a wide interval: look at that first."
+        advice = (
+            "The same measures for parts of the queries. The interval of a part of few queries is wide, and where all of them "
+            f"came out alike it says nothing: read parts of fewer than {FEW} queries as single cases."
+        )
         yield Section("Does it work for everybody?", [Paragraph(advice), *sections])
 
 

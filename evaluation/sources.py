@@ -59,10 +59,11 @@ class Service:
             about = self._about(collection)
         except (KeyError, TypeError, AttributeError) as error:
             self.close()
-            raise NaruError(f"{self.url}: answers, but not as naru does; is this naru?") from error
+            raise NaruError(f"{self.url}: responded, but not like a naru service; check the URL.") from error
         except BaseException:
             self.close()
             raise
+        self.void: str | None = about["void"]
         self._cutoffs: dict[str, list[dict[str, Any]]] = about["cutoffs"]
         self.collection = str(about["name"])
         self.described = Described(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from naru.errors import NaruError
 
@@ -54,12 +54,25 @@ def stand_in(name: str) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Guarantee:
+    """A promise in numbers, for programs: at least `share` of what is shown is relevant (precision), of the queries with an
+    answer are shown it (coverage), or at most that of those without are shown anything (silence). `per` hit or query it
+    is counted; `confidence` is None where the promise holds on average over judgements drawn alike."""
+
+    kind: Literal["precision", "coverage", "silence"]
+    share: float
+    confidence: float | None = None
+    per: Literal["hit", "query"] = "query"
+
+
+@dataclass(frozen=True, slots=True)
 class Cutoff:
     """Hits of at least `logit` are shown; None: the promise cannot be given, and `reason` says why.
 
-    `promise` is a sentence for people. `queries` judged queries in `units` independent units (queries, or
-    the articles they were written for) it rests on; `needed` is how many units it takes at least, where it takes
-    a number. `found` is what was measured on those queries ("precision", "coverage", "shown", ...), as evidence.
+    `promise` is a sentence for people, `guarantee` the same for programs (None: a measurement, no guarantee). `queries`
+    judged queries in `units` independent units (each a query, passage or group: `unit`) it rests on; `needed` is how many
+    units it takes at least, where it takes a number. `found` is what was measured on those queries ("precision",
+    "coverage", "shown", ...), as evidence.
     """
 
     name: str
@@ -71,6 +84,8 @@ class Cutoff:
     found: Mapping[str, float]
     reason: str = ""
     needed: int | None = None
+    guarantee: Guarantee | None = None
+    unit: Literal["query", "passage", "group"] = "query"
 
     def __post_init__(self) -> None:
         if (self.logit is None) != (self.probability is None) or (self.logit is None) != bool(self.reason):
@@ -89,7 +104,8 @@ class Cutoff:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`. NaruError when fields are missing, unknown or do not fit together."""
         try:
-            return cls(**values)
+            guarantee = values.get("guarantee")
+            return cls(**{**values, "guarantee": None if guarantee is None else Guarantee(**guarantee)})
         except TypeError as error:
             raise NaruError(
                 f"A stored cut-off has the fields {sorted(values)}; expected those of naru.cutoffs.Cutoff "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from naru.cutoffs import Cutoff, stand_in
+from naru.cutoffs import Cutoff, Guarantee, stand_in
 from naru.documents import Hit
 from naru.relevance import logit
 from naru.text import Token
@@ -17,10 +17,11 @@ from search.notes import Note
 class Cut:
     """Where an answer was cut off: at a probability that was asked for (`name` None), or at a level of the calibration.
 
-    A level carries its `promise`, the numbers of judged `queries` and independent `units` that it rests on, and what
-    was `found` on them. `void` says why this answer does not keep the promise; None: it does, or there is none.
-    `probability` and `logit` (that of the probability) are None where nothing was cut off, for the reason in `void`. With
-    `instead` the probability stands in for a level that is not to be had, for the same reason.
+    A level carries its `promise` (in numbers: `guarantee`), the numbers of judged `queries` and independent `units`
+    that it rests on, and what was `found` on them. `void` says why this answer does not keep the promise; None: it
+    does, or there is none. `probability` and `logit` (that of the probability) are None where nothing was cut off,
+    for the reason in `void`. With `instead` the probability stands in for a level that is not to be had, for the same
+    reason.
     """
 
     name: str | None
@@ -32,6 +33,7 @@ class Cut:
     found: Mapping[str, float] = field(default_factory=dict)
     void: str | None = None
     instead: bool = False
+    guarantee: Guarantee | None = None
 
     @classmethod
     def in_place(cls, name: str, void: str) -> Self:
@@ -48,7 +50,7 @@ class Cut:
 
     def short_of(self, limit: int) -> Self:
         """The same where more hits than `limit` reach it: coverage is promised of all of them, precision is not."""
-        if self.void is not None or "coverage" not in self.found:
+        if self.void is not None or self.guarantee is None or self.guarantee.kind != "coverage":
             return self
         return replace(self, void=f"more hits reach it than the {limit} that were asked for")
 
@@ -62,7 +64,12 @@ class Cut:
         if level.logit is None:
             cut = cls.in_place(level.name, level.reason)
         return replace(
-            cut, promise=level.promise, queries=level.queries, units=level.units, found=level.found
+            cut,
+            promise=level.promise,
+            guarantee=level.guarantee,
+            queries=level.queries,
+            units=level.units,
+            found=level.found,
         )
 
 

@@ -69,4 +69,4 @@ def unkept(name: str, reason: str) -> Note:
 
 def _percent(probability: float) -> str:
     """Rounded down, to two decimals: 99.996 % are not all."""
-    return f"{math.floor(probability * 1e4 + 1e-6) / 100:g}%"
+    return f"{min(math.floor(probability * 1e4 + 1e-6) / 100, 99.99):g}%"

@@ -28,12 +28,17 @@ class Reading:
         return terms_of(self.tokens)
 
 
-def read_query(query: str, analyzer: Analyzer, statistics: Statistics) -> Reading:
-    """The query as the collection with these `statistics` is asked. NaruError: it is empty or overlong."""
+def check_query(query: str) -> None:
+    """NaruError: it is empty or overlong."""
     if not query.strip():
         raise NaruError("The query is empty: type at least one word.")
     if len(query) > MAX_QUERY:
         raise NaruError(f"The query has {len(query):,} characters; at most {MAX_QUERY:,} are searched.")
+
+
+def read_query(query: str, analyzer: Analyzer, statistics: Statistics) -> Reading:
+    """The query as the collection with these `statistics` is asked. NaruError: it is empty or overlong."""
+    check_query(query)
     tokens = analyzer.query_tokens(query)
     hangul = mistyped(query, tokens, analyzer, statistics)
     if hangul is None:

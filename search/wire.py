@@ -171,7 +171,7 @@ def read_answer(said: Mapping[str, Any]) -> tuple[Answer, dict[str, Marked]]:
         part = error.errors()[0]
         where = ".".join(map(str, part["loc"]))
         raise NaruError(
-            f"The service's answer cannot be read: {where}: {part['msg']}. Is it of this naru?"
+            f"The service's answer cannot be read: {where}: {part['msg']}. Does the service run the same version of naru?"
         ) from error
     answer = Answer(
         query=read.query,

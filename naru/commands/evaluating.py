@@ -12,6 +12,7 @@ import typer
 from naru import terminal
 from naru.commands.opening import any_encoder, opened_searcher, service_asked
 from naru.commands.options import AskedOption, CollectionOption, EncoderOption, JsonOption, Mode
+from naru.errors import NaruError
 
 if TYPE_CHECKING:
     from evaluation.sources import Service
@@ -121,11 +122,18 @@ def compare(
     show: Annotated[int, typer.Option(min=0, help="How many won and lost queries to show.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether a run is better than another, by how much, how surely, and on which queries."""
+    """Say whether a run is better than another, by how much, how surely, and on which queries.
+
+    Exit status: 1 where a measure fell by more than --fail-if-worse allows, 2 where the two cannot be compared.
+    """
     from evaluation.comparing import Wanted, compared
 
     wanted = Wanted(run_a, run_b, qrels, queries, measures, group, fail_if_worse or ())
-    found, failures = compared(wanted)
+    try:
+        found, failures = compared(wanted)
+    except NaruError as error:  # in CI a typing error is no regression
+        terminal.error(str(error))
+        raise typer.Exit(2) from error
     if as_json:
         said = found.to_json() | {"queries_by_measure": found.lists(), "failures": failures}
         typer.echo(json.dumps(said, ensure_ascii=False))
@@ -145,13 +153,16 @@ def pairs(
     positive: Annotated[
         float | None, typer.Option(help="Pairs of at least this score are labelled 1.")
     ] = None,
+    alike: Annotated[
+        int, typer.Option(min=0, max=1, help="The label that says that two sentences mean the same.")
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Measure an encoder on sentence pairs, and find the cosine that parts those that mean the same."""
     from evaluation.pairs import evaluate_pairs, read_pairs
     from naru.encoder import DEFAULT_ENCODER
 
-    read = read_pairs(file, positive=positive)
+    read = read_pairs(file, positive=positive, alike=alike)
     found = evaluate_pairs(any_encoder(encoder or DEFAULT_ENCODER), read)
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False))

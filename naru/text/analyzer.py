@@ -22,6 +22,7 @@ from naru.text import particles, patterns, stems
 from naru.text.hanja import reading
 from naru.text.morphemes import Morpheme, Tagger, dictionary_version, plain_tagger
 from naru.text.normalize import Normalized, normalize
+from naru.text.requests import asking
 from naru.text.spacing import spaced
 
 RULES = 1
@@ -105,7 +106,8 @@ class Analyzer:
         return terms
 
     def query(self, text: str) -> Terms:
-        """The terms of a query: question words leave **term**; when nothing is left, all morphemes count."""
+        """The terms of a query: question words leave **term**, and the polite end of a question leaves it, **pair** and
+        **word**; when nothing is left, all morphemes count."""
         return terms_of(self.query_tokens(text))
 
     def query_tokens(self, text: str) -> list[Token]:
@@ -127,13 +129,18 @@ class Analyzer:
         masked = _mask(normal.text, found)
         eojeols = _eojeols(masked, self._tagger.tag(masked))
         pieces = self._pieces(eojeols, found)
-        terms = [piece for piece in pieces if not (questions and piece.text in QUESTION_WORDS)]
-        if questions and not terms:
-            terms = pieces or [_piece(morpheme) for eojeol in eojeols for morpheme in eojeol]
+        terms, only_asked = pieces, list[tuple[int, int]]()
+        if questions:
+            terms = [piece for piece in pieces if piece.text not in QUESTION_WORDS]
+            only_asked = list(asking(normal.text, terms))
+            left = [piece for piece in terms if not _within(piece.start, only_asked)]
+            if not left:
+                only_asked = []
+            terms = left or terms or pieces or [_piece(morpheme) for eojeol in eojeols for morpheme in eojeol]
         tokens = [Token("term", piece.text, *normal.span(piece.start, piece.end)) for piece in terms]
         if whole:
             tokens += _pairs(normal, terms)
-        tokens += _words(normal, eojeols)
+        tokens += _words(normal, eojeols, only_asked)
         if whole and self.settings.characters:
             tokens += _characters(normal)
         return tokens
@@ -214,7 +221,13 @@ def _pairs(normal: Normalized, terms: Sequence[_Piece]) -> list[Token]:
     ]
 
 
-def _words(normal: Normalized, eojeols: Sequence[Sequence[Morpheme]]) -> list[Token]:
+def _within(place: int, spans: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= place < end for start, end in spans)
+
+
+def _words(
+    normal: Normalized, eojeols: Sequence[Sequence[Morpheme]], without: Sequence[tuple[int, int]] = ()
+) -> list[Token]:
     tokens = []
     for eojeol in eojeols:
         kept = [
@@ -223,7 +236,7 @@ def _words(normal: Normalized, eojeols: Sequence[Sequence[Morpheme]]) -> list[To
             if (morpheme.tag not in _GRAMMAR_TAGS and morpheme.tag[0] not in "JS")
             or morpheme.tag in ("SL", "SN", "SH")
         ]
-        if kept:
+        if kept and not _within(kept[0].start, without):
             span = normal.span(kept[0].start, kept[-1].end)
             tokens.append(Token("word", "".join(morpheme.form for morpheme in kept).lower(), *span))
     return tokens

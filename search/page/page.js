@@ -189,9 +189,9 @@ function unanswered() {
   return words.unansweredWhy(answerable === null ? null : percent(answerable, words), level);
 }
 
-function promise({ name, promise: said, queries, probability }) {
+function promise({ name, promise: said, guarantee, queries, probability }) {
   const least = probability < 0.01 ? `${(probability * 100).toPrecision(1)}%` : `${Math.floor(probability * 100 + 1e-9)}%`;
-  return words.promise(words[name], words.promises[name]?.(said.match(/\d+%/g) ?? [], said) ?? said, queries, least);
+  return words.promise(words[name], words.promises[name]?.(guarantee) ?? said, queries, least);
 }
 
 /** Offer the levels where something was calibrated, and say below them why those without a number cannot be chosen. */

@@ -42,18 +42,18 @@ const KO = {
   near: "비슷하지만 답이 아닐 수 있는 글",
   promise: (level, said, queries, least) => `${level}: ${said} (확률 ${least} 이상, 정답을 표시한 질문 ${number("ko", queries)}건으로 정했습니다)`,
   promises: {
-    precise: ([share, sure], said) =>
-      sure &&
-      `${said.includes("average") ? "질문별로 평균하면, " : ""}보여 주는 글의 ${share} 이상이 맞는 글입니다. 신뢰도 ${sure}`,
+    precise: (told) =>
+      told &&
+      `${told.per === "query" ? "질문별로 평균하면, " : ""}보여 주는 글의 ${share(told.share)} 이상이 맞는 글입니다. 신뢰도 ${share(told.confidence)}`,
     balanced: () => "맞는 글을 놓치는 일과 틀린 글이 섞이는 일이 두루 적었던 기준선입니다. 보장은 아닙니다.",
-    sensitive: ([share]) => share && `답이 있는 질문 가운데 ${share} 이상에서 맞는 글을 보여 줍니다.`,
+    sensitive: (told) => told && `답이 있는 질문 가운데 ${share(told.share)} 이상에서 맞는 글을 보여 줍니다.`,
   },
   missing: (levels) => {
     const named = levels.map((level) => `‘${level}’`).join(", ");
     return `${named}${particle(levels.at(-1) ?? "", "을", "를")} 고를 수 없는 이유`;
   },
-  noLevel: ({ needed, units, found, reason }) => {
-    const asked = reason.includes("groups of") ? "정답을 표시한 질문 묶음" : "정답을 표시한 질문";
+  noLevel: ({ needed, units, found, unit }) => {
+    const asked = unit === "group" ? "정답을 표시한 질문 묶음" : "정답을 표시한 질문";
     if (needed !== null) return `${asked}이 모자라 아직 쓸 수 없습니다. 지금 ${units}건이고, 적어도 ${needed}건은 있어야 합니다.`;
     if (found.recall !== undefined) return `맞는 글이 검색되는 질문이 ${Math.round(found.recall * 100)}%뿐이라 쓸 수 없습니다.`;
     return "정답을 표시한 질문들에서 그런 약속을 지킬 수 있는 기준선을 찾지 못해 쓸 수 없습니다.";
@@ -179,6 +179,11 @@ function particle(word, closed, open) {
   const final = /[가-힣]/.test(syllable) ? (syllable.charCodeAt(0) - 0xac00) % 28 : 0;
   const liquid = 8; // ㄹ
   return final === 0 || (final === liquid && open === "로") ? open : closed;
+}
+
+/** A share as it was promised, not rounded to another: 0.995 is 99.5%. */
+function share(value) {
+  return `${Number((value * 100).toPrecision(10))}%`;
 }
 
 function number(language, value) {

@@ -206,8 +206,7 @@ def test_hits_no_better_than_chance_give_no_precise_cutoff() -> None:
     found = offered.precision()
     assert found.logit is None
     assert found.reason == (
-        "no cut-off was shown to be that precise by 300 queries (here 43% at best); nor would sixteen times as "
-        "many like these do"
+        "300 queries do not certify that precision (best observed: 43%); nor would sixteen times as many like these do"
     )
     assert found.needed is None
 
@@ -217,7 +216,7 @@ def test_almost_precise_enough_says_how_many_judgements_would_do() -> None:
     found = judged(rows, [1] * 60).precision()
     assert (found.logit, found.needed) == (None, 360)
     assert found.reason == (
-        "no cut-off was shown to be that precise by 60 queries (here 95% at best, which may be luck); some 360 like these would do"
+        "60 queries do not certify that precision (best observed: 95%, which may be luck); some 360 like these would do"
     )
     assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(360)], [1] * 360).precision().logit is not None
     assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(240)], [1] * 240).precision().logit is None
@@ -284,7 +283,7 @@ def test_hits_of_few_queries_alone_are_no_reason_to_fail() -> None:
     rows = [(number, float(rng.normal()), int(rng.random() < 0.3)) for number in range(15)]
     found = judged(rows, [1] * 300).precision()
     assert found.logit is None
-    assert "no cut-off was shown to be that precise" in found.reason
+    assert "300 queries do not certify that precision" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -382,3 +381,9 @@ def test_a_promise_is_asked_for_by_name_and_share() -> None:
 def test_what_is_no_promise_is_refused(asked: str) -> None:
     with pytest.raises(NaruError, match=r"[Pp]romise .* expected"):
         promised(many(), asked)
+
+
+def test_the_best_accuracy_may_be_to_call_nothing_right() -> None:
+    best = best_accuracy(np.array([0.9, 0.8, 0.1]), np.array([False, False, True]))
+    assert (best.value, best.precision, best.recall) == (2 / 3, 0.0, 0.0)
+    assert best.cutoff > 0.9

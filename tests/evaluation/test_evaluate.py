@@ -100,7 +100,7 @@ def test_table(beir: Beir) -> None:
         evaluate(Words(), beir, "test", modes=("lexical",), retrieve=retrieve).table()
     )
     assert "test: 3 queries (1 more have no answer)" in shown.getvalue()
-    assert "1 relevant documents are not in the collection: 'gone'" in shown.getvalue()
+    assert "1 relevant document is not in the collection: 'gone'." in shown.getvalue()
     assert "nDCG@10" in shown.getvalue()
     assert "0.4444" in shown.getvalue()
 

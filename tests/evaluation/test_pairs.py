@@ -220,3 +220,20 @@ def test_the_command_prints_figures_for_people_and_for_programs(tiny_bundle: Pat
     assert (found["pairs"], found["positives"], found["F1"]["value"]) == (2, 1, 1.0)
     assert len(found["correlations"]) == 8
     assert "2 pairs, 1 of them alike" in CliRunner().invoke(app, command).stdout
+
+
+def test_labels_that_say_different_are_found_out_and_turned(tmp_path: Path) -> None:
+    """In the shared question pairs `is_duplicate` 0 means the same question."""
+    path = tmp_path / "pairs.jsonl"
+    vectors = np.zeros((10, 8), np.float32)
+    vectors[np.arange(10), [0, 0, 1, 1, 2, 3, 4, 5, 6, 7]] = 1.0  # the first two pairs are alike
+    rows = [
+        {"sentence1": f"{2 * at}", "sentence2": f"{2 * at + 1}", "is_duplicate": int(at > 1)}
+        for at in range(5)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    reversed_, turned = (evaluate_pairs(Table(vectors), read_pairs(path, alike=alike)) for alike in (1, 0))
+    assert "The labels look reversed" in reversed_.lines()[-1]
+    assert turned.average_precision == 1.0
+    assert "where 0 is alike" in turned.lines()[0]
+    assert "reversed" not in "".join(turned.lines())

@@ -245,20 +245,26 @@ def test_what_a_cut_off_does_by_hand(tmp_path: Path) -> None:
         "67%",
         "1.0",
         "67%",
+        "75%",
         "67%",
+        "100%",
+        "0%",
     ]
     assert [part.split("</td>")[0] for part in high.split('<td class="number">')[1:]] == [
         "99.0%",
         "0%",
         "0.0",
         "–",
+        "–",
+        "0%",
+        "0%",
         "0%",
     ]
 
 
 def test_a_prior_is_called_one(tmp_path: Path) -> None:
     html = write_report(tmp_path, small(calibrated=False)).read_text(encoding="utf-8")
-    assert "Nothing was calibrated on this collection" in html
+    assert "No calibration holds for this collection" in html
     for absent in ("Does it work for everybody?", "Where it goes wrong", "Measures of the probability"):
         assert absent not in html
 

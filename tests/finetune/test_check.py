@@ -154,11 +154,15 @@ def test_leaks(tmp_path: Path) -> None:
     assert said == [
         "1: the pair is evaluated on: it is in 'sts'",
         "3: the pair is evaluated on: it is in 'qp'",
+        "2: a text of a pair that 'sts' judges, in another pair: what is measured there is not all new",
     ]
     _, said = found(
         tmp_path, {"query": "가", "document": "나"}, {"query": "가", "document": "바"}, held=pairs
     )
-    assert said == ["1: the pair is evaluated on: it is in 'sts'"]
+    assert said == [
+        "1: the pair is evaluated on: it is in 'sts'",
+        "2: a text of a pair that 'sts' judges, in another pair: what is measured there is not all new",
+    ]
     asked = [Held("faq", Pairs(["가"], ["답"]))]
     _, said = found(tmp_path, {"sentence1": "가", "sentence2": "라", "score": 0.2}, held=asked)
     assert said == ["1: sentence1 is evaluated on: it is in 'faq'"]
@@ -317,7 +321,7 @@ def test_labels_that_contradict_each_other_are_remarked_on(tmp_path: Path) -> No
 def test_texts_of_judged_pairs_in_other_pairs_are_remarked_on(tmp_path: Path) -> None:
     held = [
         Held("sts", ScoredPairs(["가", "하"], ["나", "히"], [0.5, 1.0])),
-        Held("asked", LabelledPairs(["다"], ["라"], [1])),
+        Held("asked", LabelledPairs(["다", "타"], ["라", "파"], [1, 0])),
     ]
     findings, said = found(
         tmp_path,

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from evaluation.calibrate import Calibration
 from evaluation.sources import Service
 from naru.__main__ import app
-from naru.cutoffs import Cutoff
+from naru.cutoffs import Cutoff, Guarantee
 from naru.relevance import Relevance, probability
 from naru.settings import ServiceSettings
 from search.catalog import Catalog
@@ -73,6 +73,15 @@ def test_without_an_answer_the_near_misses_are_apart(told: httpx.Client) -> None
     assert anyway["hits"] == answer["near_misses"]
 
 
+def test_with_a_cut_off_that_nothing_reaches_all_are_hits_anyway(calibrated: Searcher) -> None:
+    cut = calibrated.search(ANSWERED, limit=3, cutoff=0.999999)
+    assert (cut.answered, cut.hits, len(cut.near_misses)) == (False, (), 3)
+    anyway = calibrated.search(ANSWERED, limit=3, cutoff=0.999999, anyway=True)
+    assert (anyway.answered, anyway.hits, anyway.near_misses) == (False, cut.near_misses, ())
+    some = calibrated.search(ANSWERED, limit=3, cutoff="balanced", anyway=True)
+    assert 0 < len(some.hits) < 3
+
+
 def test_python_and_json_say_the_same(told: httpx.Client, calibrated: Searcher) -> None:
     for query in (ANSWERED, UNANSWERED):
         answer = calibrated.search(query, cutoff="balanced")
@@ -109,7 +118,10 @@ def test_a_level_says_what_it_promises_and_on_what_evidence(told: httpx.Client, 
         "found": pytest.approx(level.found),
         "void": None,
         "instead": False,
+        "guarantee": None,
     }
+    promised = search(told, ANSWERED, cutoff="sensitive")["cutoff"]["guarantee"]
+    assert promised == {"kind": "coverage", "share": 0.9, "confidence": None, "per": "query"}
     assert min(hit["probability"] for hit in answer["hits"]) >= level.probability
 
 
@@ -161,7 +173,16 @@ def test_a_level_without_a_number_says_why_and_nine_in_ten_stand_in_for_precise(
 
 def test_what_a_level_promises_to_show_is_shown(calibrated: Searcher, fitted: Calibration) -> None:
     """A query that is taken for one without an answer may have one, and counts in the level's promise."""
-    lax = Cutoff("sensitive", "nearly all are shown", -30.0, probability(-30.0), 92, 92, {"coverage": 1.0})
+    lax = Cutoff(
+        "sensitive",
+        "nearly all are shown",
+        -30.0,
+        probability(-30.0),
+        92,
+        92,
+        {},
+        guarantee=Guarantee("coverage", 0.9),
+    )
     fit = replace(fitted.relevance.fit("hybrid"), cutoffs=(lax,))
     searcher = with_(calibrated, replace(fitted.relevance, fits={**fitted.relevance.fits, "hybrid": fit}))
     answer = searcher.search(UNANSWERED, limit=3, cutoff="sensitive")
@@ -199,6 +220,26 @@ def test_of_a_changed_collection_nothing_is_promised(
         assert about["void"] == answer["cutoff"]["void"]
         refused = client.post("/v1/search", json={"query": "카드", "cutoff": "lax"})
         assert refused.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("logit", "percent"), [(40.0, "99.99%"), (12.5, "99.99%"), (2.9444389791664403, "95%")]
+)
+def test_a_level_that_lapsed_cuts_where_it_did_however_sure(
+    calibrated: Searcher, fitted: Calibration, logit: float, percent: str
+) -> None:
+    strict = Cutoff("precise", "nine of ten", logit, probability(logit), 92, 92, {})
+    prior = Relevance.prior(calibrated.provenance.background, "the calibration is void: of old")
+    searcher = with_(calibrated, replace(prior, lapsed={"hybrid": (strict,)}))
+    answer = searcher.search(ANSWERED, cutoff="precise")
+    assert answer.cutoff is not None
+    assert (answer.cutoff.logit, answer.cutoff.instead) == (logit, True)
+    assert [note.kind for note in answer.notes] == ["void", "instead"]
+    assert answer.notes[1].values["percent"] == percent
+    assert (
+        answer.notes[0].message
+        == "Probabilities are a prior: the calibration is void: of old. Run `naru calibrate` again."
+    )
 
 
 def test_an_unknown_level_is_refused_with_those_there_are(told: httpx.Client) -> None:
