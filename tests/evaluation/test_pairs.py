@@ -87,7 +87,7 @@ def test_labels_alone_and_scores_alone_give_what_they_can(judged: tuple[Table, P
     table, pairs = judged
     labelled = evaluate_pairs(table, Pairs(pairs.first, pairs.second, None, pairs.labels)).to_json()
     scored = evaluate_pairs(table, Pairs(pairs.first, pairs.second, pairs.scores, None)).to_json()
-    assert set(labelled) == {"pairs", "positives", "average_precision", "accuracy", "F1"}
+    assert set(labelled) == {"pairs", "positives", "average_precision", "auroc", "accuracy", "F1"}
     assert set(scored) == {"pairs", "correlations"}
     json.dumps([labelled, scored])
 
