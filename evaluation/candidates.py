@@ -30,7 +30,7 @@ class Candidates:
     """The candidates [n] of a split's queries [q], rows sorted by query, within one in no stated order.
 
     `semantic` is the cosine, `lexical` the share of what the query could reach (0 where no word is shared).
-    `grade` is the judged relevance, 0 where `judged` is False. `relevant` counts the relevant passages that the
+    `grade` is the judged relevance, 0 where nobody judged. `relevant` counts the relevant passages that the
     judgements name, `known` is the share of the query's BM25 weight whose tokens the collection knows.
     Queries of one of the `groups` are not independent: folds keep them together, and bootstraps draw them together.
     Promises are about queries, or about groups where those were `asked` for as values of a field; those with a confidence
@@ -43,7 +43,6 @@ class Candidates:
     semantic: Floats  # [n]
     lexical: Floats  # [n]
     grade: Integers  # [n]
-    judged: Booleans  # [n]
     relevant: Integers  # [q]
     known: Floats  # [q]
     groups: tuple[str, ...] | None = None  # [q]
@@ -90,7 +89,6 @@ class Candidates:
             semantic=self.semantic[kept],
             lexical=self.lexical[kept],
             grade=self.grade[kept],
-            judged=self.judged[kept],
         )
 
     def select(self, chosen: Booleans) -> Self:
@@ -118,7 +116,6 @@ class Candidates:
             semantic=self.semantic,
             lexical=self.lexical,
             grade=self.grade,
-            judged=self.judged,
             relevant=self.relevant,
             known=self.known,
             groups=np.array(groups, np.str_),
@@ -136,7 +133,6 @@ class Candidates:
                 semantic=saved["semantic"],
                 lexical=saved["lexical"],
                 grade=saved["grade"],
-                judged=saved["judged"],
                 relevant=saved["relevant"],
                 known=saved["known"],
                 groups=groups or None,
@@ -160,7 +156,7 @@ def collect(
     """
     check_queries(split)
     relevant = _relevant(searcher, split)
-    numbers, passages, semantic, lexical, grade, judged, known = [], [], [], [], [], [], []
+    numbers, passages, semantic, lexical, grade, known = [], [], [], [], [], []
     for number, (query, text) in enumerate(split.queries.items()):
         offered = searcher.candidates(text, filter=filter)
         judgements = split.qrels[query]
@@ -171,7 +167,6 @@ def collect(
             semantic.append(one.semantic or 0.0)
             lexical.append(one.lexical or 0.0)
             grade.append(max(judgements.get(one.passage.id, 0), 0))
-            judged.append(one.passage.id in judgements)
         if progress is not None:
             progress(number + 1, len(split.queries))
     return Candidates(
@@ -181,7 +176,6 @@ def collect(
         semantic=np.array(semantic, np.float64),
         lexical=np.array(lexical, np.float64),
         grade=np.array(grade, np.int64),
-        judged=np.array(judged, np.bool_),
         relevant=np.array([sum(said > 0 for said in split.qrels[query].values()) for query in split.queries]),
         known=np.array(known, np.float64),
         groups=tuple(_group(query, split, relevant, group) for query in split.queries),

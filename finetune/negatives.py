@@ -69,8 +69,7 @@ def mine(
     of the query says is never its negative. The same input and models give the same file.
 
     Raises NaruError for a blank pair or one that is not valid Unicode (unless those are skipped), an empty corpus, no
-    pairs, the source
-    "encoder" without an encoder, an output that cannot be written, and when no row finds its negatives.
+    pairs, the source "encoder" without an encoder, an output that cannot be written, and when no row finds its negatives.
     """
     if "encoder" in mining.sources and models.encoder is None:
         raise NaruError(

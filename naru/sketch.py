@@ -54,9 +54,10 @@ def sketched(passages: Iterable[tuple[str, str]], size: int = SIZE) -> Sketch:
 
 
 def shared(one: Sketch, two: Sketch) -> float:
-    """The estimated share in [0, 1] that two collections have in common of all that either holds. ValueError: one is empty."""
-    if not one or not two:
-        raise ValueError("an empty sketch says nothing")
+    """The estimated share in [0, 1] that two collections have in common of all that either holds. ValueError: one is empty,
+    or holds more than SIZE."""
+    if not one or not two or max(len(one), len(two)) > SIZE:
+        raise ValueError(f"sketches of {len(one)} and {len(two)} hashes; expected 1 to {SIZE}")
     least = sorted({*one, *two})[:SIZE] if max(len(one), len(two)) == SIZE else [*{*one, *two}]
     both = {*one} & {*two}
     return sum(each in both for each in least) / len(least)

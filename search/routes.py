@@ -30,7 +30,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         (400, "The body is not JSON."),
         (404, "No such collection."),
         (413, "The body is too large."),
-        (422, "The request means nothing; the message says what was expected."),
+        (422, "The request is invalid; the message says what was expected."),
         (503, "Overloaded or not ready: try again after Retry-After seconds."),
     )
 }

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from naru.cutoffs import LEVELS, Cutoff
+from naru.cutoffs import LEVELS, PROMISES, Cutoff
 from naru.documents import Hit, Passage
 from naru.errors import NaruError
 from search.answer import Answer, Cut
@@ -32,6 +32,7 @@ def _number_or_name(said: object) -> object:
         return said
 
 
+CUTOFF_NAMES = f"^({'|'.join(LEVELS)}|({'|'.join(PROMISES)})(=0?[.][0-9]+)?)$"
 CutoffIn = Annotated[
     float | str,
     BeforeValidator(_number_or_name),
@@ -40,7 +41,7 @@ CutoffIn = Annotated[
         {
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-                {"type": "string", "enum": LEVELS},
+                {"type": "string", "pattern": CUTOFF_NAMES, "examples": [*LEVELS, "precise=0.8"]},
             ]
         }
     ),

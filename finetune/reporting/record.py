@@ -66,7 +66,7 @@ def _check_free(output: Path) -> None:
     start = output / "start"
     if start.exists() and not (start / checkpoints.FILES).is_file():
         raise NaruError(
-            f"{start} is no folder of a run, and a run keeps its own there. Give another --output."
+            f"{start} exists and was not made by a training run, which needs that path. Give another --output."
         )
 
 

@@ -46,7 +46,9 @@ def delete(
     with opened_store(settings.load(), store) as opened:
         if opened.published(name) is not None and not yes:
             if not sys.stdin.isatty():
-                raise NaruError(f"Nobody is here to ask: delete {name!r} with --yes.")
+                raise NaruError(
+                    f"Not running in a terminal, so deletion cannot be confirmed: pass --yes to delete {name!r}."
+                )
             typer.confirm(
                 f"Delete {name!r} from {opened.location}? It cannot be undone.", abort=True, err=as_json
             )

@@ -45,12 +45,17 @@ def index(
     title: Annotated[
         str | None,
         typer.Option(
-            help="That of the title; a question of a FAQ, say. [default: title, where there is one]"
+            help="The field that holds the title (for a FAQ, the question). [default: title, where there is one]"
         ),
     ] = None,
-    id: Annotated[str | None, typer.Option("--id", help="That of the id. [default: id, or _id]")] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", help="The field that holds the id. [default: id, or _id]")
+    ] = None,
     number_rows: Annotated[
-        bool, typer.Option("--number-rows", help="Records have no id: their line is, or FILE:LINE.")
+        bool,
+        typer.Option(
+            "--number-rows", help="Take the line of a record for its id; FILE:LINE of several files."
+        ),
     ] = False,
     encoding: Annotated[
         str | None,

@@ -43,7 +43,13 @@ class Table:
         return self._lines.position
 
     def __iter__(self) -> Iterator[Row | Bad]:
-        csv.field_size_limit(_LARGEST)
+        before = csv.field_size_limit(max(_LARGEST, csv.field_size_limit()))  # of the whole process
+        try:
+            yield from self._records()
+        finally:
+            csv.field_size_limit(before)
+
+    def _records(self) -> Iterator[Row | Bad]:
         source = _Source(self._lines)
         first = _first(source)
         if first is None:

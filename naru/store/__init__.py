@@ -35,7 +35,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One search, ready for an engine. `threshold` is a logit; hits below it are not returned."""
+    """One search, ready for an engine: the `limit` best by logit of what both channels prefetch."""
 
     scores: Scores
     dense: Vector | None
@@ -43,7 +43,6 @@ class Request:
     limit: int
     prefetch: int
     filter: Filter | None = None
-    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,6 @@ def query_of(request: Request, asked: list[Channel]) -> edge.QueryRequest:
         limit=request.limit,
         prefetches=pool,
         query=_formula(request.scores.bias, asked),
-        score_threshold=request.threshold,
         with_payload=PASSAGE,
         with_vector=True,
     )

@@ -1,4 +1,4 @@
-"""Optimises one Qdrant Edge shard; run as a script, in a process of its own, by edge.py.
+"""Optimises one Qdrant Edge shard; run as a script, in a process of its own, by `edge_build.py`.
 
 Building indexes holds the interpreter's lock for as long as it takes: in the process that serves, no query
 would be answered meanwhile.

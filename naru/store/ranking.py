@@ -102,7 +102,5 @@ def scored(request: Request, found: Iterable[Found]) -> list[Scored]:
             lexical = one.bm25.dot(request.bm25)
         if scores.semantic is None and not lexical:
             continue
-        if request.threshold is not None and one.logit < request.threshold:
-            continue
         hits.append(Scored(one.passage, one.logit, semantic, lexical))
     return sorted(hits, key=lambda hit: (-hit.logit, hit.passage.id))

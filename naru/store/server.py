@@ -160,7 +160,6 @@ class ServerCollection:
                 prefetch=query.prefetch,
                 query=query.formula,
                 limit=request.limit,
-                score_threshold=request.threshold,
                 with_payload=payloads.ORIGINAL,
                 with_vectors=True,
             )

@@ -32,7 +32,6 @@ def made(number: int = 300, hits: int = 12, seed: int = 0) -> tuple[Candidates, 
         semantic=semantic.ravel(),
         lexical=lexical.ravel(),
         grade=grade.ravel(),
-        judged=grade.ravel() > 0,
         relevant=answerable.astype(np.int64),
         known=np.where(answerable, 1.0, rng.uniform(0.5, 1.0, number)),
     )

@@ -56,7 +56,6 @@ def drawn(
         semantic=semantic.ravel(),
         lexical=lexical.ravel(),
         grade=right.ravel().astype(np.int64),
-        judged=right.ravel(),
         relevant=right.sum(axis=1),
         known=np.ones(queries),
         groups=tuple(f"g{number // 4}" for number in range(queries)),
@@ -94,7 +93,6 @@ def test_directions_measure_ndcg_as_it_is_defined() -> None:
         semantic=np.array([0.9, 0.5]),
         lexical=np.array([0.1, 0.2]),
         grade=np.array([0, 1]),
-        judged=np.array([True, True]),
         relevant=np.array([1, 0]),
         known=np.ones(2),
     )
@@ -275,7 +273,6 @@ def test_no_query_is_scored_by_a_fit_that_saw_it() -> None:
     after = replace(
         before,
         grade=grade,
-        judged=grade > 0,
         relevant=np.bincount(before.query, grade > 0).astype(np.int64),
     )
     ones, others = (cross_fit(judged, {"hybrid": PRIOR})["hybrid"] for judged in (before, after))
@@ -293,7 +290,6 @@ def test_what_others_take_for_a_probability() -> None:
         semantic=np.array([0.9, -0.2]),
         lexical=np.array([0.0, 0.4]),
         grade=np.array([1, 0]),
-        judged=np.array([True, False]),
         relevant=np.array([1]),
         known=np.ones(1),
     )

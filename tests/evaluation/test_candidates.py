@@ -22,7 +22,6 @@ def three() -> Candidates:
         semantic=np.array([0.9, 0.5, 0.5, 0.1, 0.2]),
         lexical=np.array([0.0, 0.3, 0.4, 0.7, 0.0]),
         grade=np.array([0, 2, 0, 0, 1]),
-        judged=np.array([False, True, False, True, True]),
         relevant=np.array([1, 2, 0]),
         known=np.array([1.0, 0.5, 0.0]),
         groups=("x", "x", "query q3"),
@@ -70,5 +69,5 @@ def test_a_file_gives_back_what_was_kept(three: Candidates, tmp_path: Path) -> N
     three.save(tmp_path / "three.npz")
     again = Candidates.load(tmp_path / "three.npz")
     assert (again.queries, again.passages, again.groups) == (three.queries, three.passages, three.groups)
-    for name in ("query", "semantic", "lexical", "grade", "judged", "relevant", "known"):
+    for name in ("query", "semantic", "lexical", "grade", "relevant", "known"):
         assert np.array_equal(getattr(again, name), getattr(three, name)), name

@@ -31,7 +31,6 @@ def judged(
             semantic=logit.astype(np.float64),
             lexical=np.zeros(len(rows)),
             grade=grade.astype(np.int64),
-            judged=grade > 0,
             relevant=np.array(relevant),
             known=np.ones(len(relevant)),
             groups=groups,

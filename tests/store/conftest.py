@@ -93,7 +93,6 @@ class QdrantOverHttp(ThreadingHTTPServer):
                     query=query.query,
                     prefetch=query.prefetch,
                     limit=query.limit,
-                    score_threshold=query.score_threshold,
                     with_payload=query.with_payload,
                     with_vectors=query.with_vector,
                 )

@@ -85,7 +85,6 @@ def by_brute_force(points: list[Point], request: Request, keep: Callable[[Point]
         )
         for i in found
     ]
-    hits = [hit for hit in hits if request.threshold is None or hit.logit >= request.threshold]
     return sorted(hits, key=lambda hit: (-hit.logit, hit.passage.id))[: request.limit]
 
 
@@ -124,17 +123,6 @@ def test_candidates_come_from_what_the_filter_keeps(
         hits = collection.search(few)
         assert_same(hits, by_brute_force(points, few, lambda p: p.passage.metadata["place"] < 5))  # type: ignore[operator]
         assert scores.semantic is None or len(hits) == 5
-
-
-@pytest.mark.parametrize("scores", [HYBRID, SEMANTIC, LEXICAL], ids=["hybrid", "semantic", "lexical"])
-def test_threshold_cuts_on_the_logit(collection: Collection, points: list[Point], scores: Scores) -> None:
-    request = a_request(points, 3, scores, 50, 50)
-    everything = collection.search(request)
-    fifth = replace(request, threshold=everything[4].logit)
-    assert collection.search(fifth) == everything[:5]
-    between = replace(request, threshold=(everything[4].logit + everything[5].logit) / 2)
-    assert collection.search(between) == everything[:5]
-    assert collection.search(replace(request, threshold=everything[0].logit + 1)) == []
 
 
 def test_a_query_without_tokens_is_searched_by_meaning_alone(
