@@ -53,10 +53,14 @@ def report_facts(
     trusted: dict[str, Estimate] = {}
     if described.calibrated and rows:
         groups = groups_of(list(judged.queries), groups_by(judged, found.group))
-        first = rank == 1
-        units = query[first] if groups is None else groups[query[first]]
-        reliable = reliability(probability[first], relevant[first], units)
-        trusted |= {f"{name}, first hit": one for name, one in reliable.items()}
+        units = query if groups is None else groups[query]
+        balanced = next((cut.probability for cut in described.cutoffs if cut.name == "balanced"), None)
+        hits = {"first hit": rank == 1}
+        if balanced is not None:
+            hits["shown at balanced"] = probability >= balanced
+        for which, of in hits.items():
+            reliable = reliability(probability[of], relevant[of], units[of]) if of.any() else {}
+            trusted |= {f"{name}, {which}": one for name, one in reliable.items()}
     if mode in found.rejection:
         trusted["AUROC, no answer"] = found.rejection[mode].auroc
     names = list(evaluation.measured[mode].per_query)

@@ -7,11 +7,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from evaluation.arrays import Booleans, Floats
 from evaluation.charts import charts
-from evaluation.figures import Cut, Estimate, ReportFacts, Worst, precision_recall
+from evaluation.figures import Estimate, ReportFacts, Worst
+from evaluation.report_cuts import cuts, pictures, where
 from naru.drawing import Drawn
 from naru.files import publish
 from naru.report import (
@@ -19,13 +17,11 @@ from naru.report import (
     Items,
     Paragraph,
     Part,
-    Picture,
     Section,
     Side,
     Table,
     Tile,
     Tiles,
-    Tone,
     page,
 )
 
@@ -62,7 +58,7 @@ def write_report(folder: Path, facts: ReportFacts) -> Path:
         _short(facts),
         _ranking(facts),
         *_trust(facts, drawn),
-        *_cuts(facts, drawn),
+        *cuts(facts, drawn),
         *_slices(facts),
         *_worst(facts),
         _measured(facts),
@@ -92,7 +88,8 @@ def _short(facts: ReportFacts) -> Section:
         )
     ours = facts.measures.get(facts.mode, {})
     shown = [name for name in _PREFERRED if name in ours] or list(ours)[:3]
-    estimates = {name: ours[name] for name in shown} | dict(facts.reliability)
+    trusted = {name: one for name, one in facts.reliability.items() if "shown" not in name}
+    estimates = {name: ours[name] for name in shown} | trusted
     parts.append(Tiles([Tile(name, _value(one), _between(one)) for name, one in estimates.items()]))
     return Section("In short", parts)
 
@@ -129,7 +126,7 @@ def _ranking(facts: ReportFacts) -> Section:
 
 
 def _trust(facts: ReportFacts, drawn: Mapping[str, Drawn]) -> Iterator[Section]:
-    pictures = _pictures(
+    drawings = pictures(
         drawn,
         {
             "reliability": (
@@ -142,101 +139,20 @@ def _trust(facts: ReportFacts, drawn: Mapping[str, Drawn]) -> Iterator[Section]:
                 "Two histograms of the probability, of relevant hits and of hits that are not.",
                 "How often each probability was said. Good search puts relevant hits to the right and the others to "
                 "the left; what overlaps cannot be told apart by any cut-off."
-                + _where(facts, " Dotted lines are the cut-offs."),
+                + where(facts, " Dotted lines are the cut-offs."),
             ),
         },
     )
     rows = [(name, _value(one), _between(one)) for name, one in facts.reliability.items()]
-    if not pictures and not rows:
+    if not drawings and not rows:
         return
-    parts: list[Part] = [Side(pictures)]
+    parts: list[Part] = [Side(drawings)]
     if rows:
         parts += [
             Table(("measure", "value", "interval"), rows, "Measures of the probability"),
             *_meanings(facts.reliability),
         ]
     yield Section("Can the probability be trusted?", parts)
-
-
-def _cuts(facts: ReportFacts, drawn: Mapping[str, Drawn]) -> Iterator[Section]:
-    pictures = _pictures(
-        drawn,
-        {
-            "precision-recall": (
-                "Precision over recall.",
-                "Each point of the line is a cut-off. To the right more of the relevant passages are shown, and to the "
-                "top less is shown that is not relevant; no cut-off gets both."
-                + _where(facts, " The marks are the chosen ones."),
-            ),
-            "risk-coverage": (
-                "Risk over coverage.",
-                "What if queries were answered only when naru is sure enough? To the right more queries are answered; "
-                "the line says which share of their first hits is then wrong. Lower is better. Answering a query that has "
-                "no answer is always wrong."
-                + _where(facts, " The marks are the queries for which a cut-off shows something."),
-            ),
-        },
-    )
-    if not pictures:
-        return
-    columns = (
-        "cut-off",
-        "shows from",
-        "queries with hits",
-        "hits a query",
-        "hits relevant",
-        "of a query's hits, on average",
-        "passages shown",
-        "answers shown",
-        "shown without an answer",
-    )
-    rows = [_cut(facts, cut) for cut in facts.cutoffs]
-    parts: list[Part] = [Side(pictures)]
-    if rows:
-        parts.append(Table(columns, rows, f"What each cut-off does on these {facts.queries:,} queries"))
-        parts.append(
-            Paragraph(
-                "Hits relevant: the share of all hits shown that are relevant, and of each query's hits, averaged over "
-                "queries with hits. Passages shown: the share of all relevant passages. Answers shown: the share of the "
-                "queries with an answer that are shown a relevant passage. Shown without an answer: the share of the "
-                "queries without one that are shown anything.",
-                "quiet",
-            )
-        )
-        parts.append(
-            Items([Item(f"{cut.name}:", cut.promise, cut.evidence, _tone(cut)) for cut in facts.cutoffs])
-        )
-    yield Section("Where to cut", parts)
-
-
-def _where(facts: ReportFacts, sentence: str) -> str:
-    """A sentence on the cut-offs in a chart, where there are any."""
-    return sentence if any(cut.probability is not None for cut in facts.cutoffs) else ""
-
-
-def _cut(facts: ReportFacts, cut: Cut) -> tuple[str, ...]:
-    if cut.probability is None:
-        return (cut.name, "none: see below", *("–" for _ in range(7)))
-    shown = facts.probability >= cut.probability
-    hits = np.bincount(facts.query[shown], minlength=facts.queries)
-    right = np.bincount(facts.query[shown & facts.relevant], minlength=facts.queries)
-    reached, answerable = hits > 0, facts.judged > 0
-    point = precision_recall(facts).at(cut.probability)
-    return (
-        cut.name,
-        f"{cut.probability:.1%}",
-        _share(reached),
-        f"{shown.sum() / max(1, facts.queries):.1f}",
-        "–" if point is None else f"{point[1]:.0%}",
-        _share(right[reached] / hits[reached]),
-        "0%" if point is None else f"{point[0]:.0%}",
-        _share(right[answerable] > 0),
-        _share(reached[~answerable]),
-    )
-
-
-def _share(of: Booleans | Floats) -> str:
-    return f"{of.mean():.0%}" if len(of) else "–"
 
 
 def _slices(facts: ReportFacts) -> Iterator[Section]:
@@ -328,24 +244,12 @@ def _meanings(names: Sequence[str] | Mapping[str, Estimate]) -> list[Part]:
     return said
 
 
-def _pictures(drawn: Mapping[str, Drawn], words: Mapping[str, tuple[str, str]]) -> list[Part]:
-    return [
-        Picture(drawn[name].light, alt, caption, drawn[name].dark)
-        for name, (alt, caption) in words.items()
-        if name in drawn
-    ]
-
-
 def _value(one: Estimate) -> str:
     return "–" if math.isnan(one.value) else f"{one.value:.3f}"
 
 
 def _between(one: Estimate) -> str:
     return one.interval
-
-
-def _tone(cut: Cut) -> Tone:
-    return "doubt" if cut.probability is None else "good"
 
 
 def _clipped(text: str) -> str:

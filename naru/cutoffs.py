@@ -21,6 +21,14 @@ PROMISES = ("precise", "sensitive", "complete", "silent", "accurate")
 `evaluation.cutoffs.promised` says what each promises."""
 
 
+def read_cutoff(said: str) -> float | str:
+    """A cut-off as people write it: a probability, or the name of a level."""
+    try:
+        return float(said)
+    except ValueError:
+        return said
+
+
 def is_level(name: str) -> bool:
     """Whether a calibration may hold a cut-off of this name."""
     return name in LEVELS or name.partition("=")[0] in PROMISES

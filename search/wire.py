@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from naru.cutoffs import LEVELS, PROMISES, Cutoff
+from naru.cutoffs import LEVELS, PROMISES, Cutoff, read_cutoff
 from naru.documents import Hit, Passage
 from naru.errors import NaruError
 from search.answer import Answer, Cut
@@ -26,10 +26,7 @@ def _no_boolean(said: object) -> object:
 
 def _number_or_name(said: object) -> object:
     """A number in quotes is a number, as on the command line."""
-    try:
-        return float(said) if isinstance(said, str) else said
-    except ValueError:
-        return said
+    return read_cutoff(said) if isinstance(said, str) else said
 
 
 CUTOFF_NAMES = f"^({'|'.join(LEVELS)}|({'|'.join(PROMISES)})(=0?[.][0-9]+)?)$"

@@ -18,6 +18,7 @@ from naru.commands.options import (
     Mode,
     RelevanceOption,
 )
+from naru.cutoffs import read_cutoff
 from naru.phrases import ENGLISH, Phrases
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def search(
     from search.conditions import read_filter
 
     allowed = None if filter is None else read_filter(filter)
+    wanted = None if cutoff is None else read_cutoff(cutoff)
     asks = service_asked(service, store)
     if asks is not None:
         if encoder or relevance:
@@ -63,7 +65,7 @@ def search(
             )
         asked: dict[str, Any] = {"query": query, "mode": mode.value, "limit": limit, "anyway": anyway}
         asked["filter"] = None if filter is None else json.loads(filter)
-        asked["cutoff"] = _number_or_name(cutoff)
+        asked["cutoff"] = wanted
         _ask(asks, collection, asked, as_json)
         return
     with opened_searcher(store, collection, encoder, relevance) as searcher:
@@ -72,20 +74,13 @@ def search(
             mode=mode.value,
             limit=limit,
             filter=allowed,
-            cutoff=_number_or_name(cutoff),
+            cutoff=wanted,
             anyway=anyway,
         )
         if as_json:
             typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
         else:
             show(answer, snippets(answer, searcher))
-
-
-def _number_or_name(said: str | None) -> float | str | None:
-    try:
-        return None if said is None else float(said)
-    except ValueError:
-        return said
 
 
 def _ask(service: str, collection: str | None, asked: Mapping[str, Any], as_json: bool) -> None:
