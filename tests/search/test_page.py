@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +19,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from evaluation.calibrate import Calibration
-from naru.cutoffs import Cutoff
+from naru.cutoffs import Cutoff, Guarantee
 from naru.settings import ServiceSettings
 from search.catalog import Catalog
 from search.searcher import Searcher
@@ -379,6 +379,30 @@ def test_a_level_that_is_not_to_be_had_says_what_it_takes(
 def test_notes_on_the_query_are_shown(page: Page) -> None:
     page.search("zkem")
     assert "‘zkem’ 대신 ‘카드’로 찾았습니다" in page.text(".notice.quiet")
+
+
+def test_promises_are_told_from_their_numbers(page: Page) -> None:
+    """Not from their English sentences, whose wording is nobody's interface."""
+    script = """
+        const [precise, averaged, sensitive, done] = arguments;
+        import("/page/words.js").then(({ wordsOf }) => {
+            const { promises, noLevel } = wordsOf("ko");
+            const few = { needed: 22, units: 7, found: {}, unit: "group" };
+            done([promises.precise(precise), promises.precise(averaged), promises.sensitive(sensitive), noLevel(few)]);
+        });
+    """
+    told = [
+        Guarantee("precision", 0.995, 0.9, "hit"),
+        Guarantee("precision", 0.9, 0.9),
+        Guarantee("coverage", 0.9),
+    ]
+    said = page.browser.execute_async_script(script, *map(asdict, told))  # type: ignore[no-untyped-call]
+    assert said == [
+        "보여 주는 글의 99.5% 이상이 맞는 글입니다. 신뢰도 90%",
+        "질문별로 평균하면, 보여 주는 글의 90% 이상이 맞는 글입니다. 신뢰도 90%",
+        "답이 있는 질문 가운데 90% 이상에서 맞는 글을 보여 줍니다.",
+        "정답을 표시한 질문 묶음이 모자라 아직 쓸 수 없습니다. 지금 7건이고, 적어도 22건은 있어야 합니다.",
+    ]
 
 
 def test_particles_follow_the_final_consonant(page: Page) -> None:
