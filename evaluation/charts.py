@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.figures import Cut, ReportFacts, precision_recall, reliability, risk_at, risk_curve
+from evaluation.figures import Cut, ReportFacts, precision_recall, reliability_bins, risk_at, risk_curve
 from naru.drawing import Drawn, Ink, Paint, draw, legible
 
 _BINS = np.linspace(0, 1, 21)
@@ -30,7 +30,7 @@ def charts(facts: ReportFacts) -> Mapping[str, Drawn]:
 
 def _reliability(facts: ReportFacts) -> Paint | None:
     groups = {"first hits": facts.first, "all hits": np.ones_like(facts.first)}
-    lines = {name: reliability(facts.probability[of], facts.relevant[of]) for name, of in groups.items()}
+    lines = {name: reliability_bins(facts.probability[of], facts.relevant[of]) for name, of in groups.items()}
     if not any(lines.values()):
         return None
 

@@ -178,7 +178,7 @@ class Reliability:
     hits: Integers
 
 
-def reliability(probability: Floats, relevant: Booleans) -> Reliability | None:
+def reliability_bins(probability: Floats, relevant: Booleans) -> Reliability | None:
     """The diagram's points; None for fewer hits than two bins need."""
     bins = min(_MOST_BINS, len(probability) // _BIN)
     if bins < 2:

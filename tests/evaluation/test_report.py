@@ -22,7 +22,7 @@ from evaluation.figures import (
     Slice,
     Worst,
     precision_recall,
-    reliability,
+    reliability_bins,
     risk_at,
     risk_curve,
     wilson,
@@ -167,12 +167,12 @@ def test_intervals_equal_scipy() -> None:
 
 def test_reliability_has_bins_of_equal_mass() -> None:
     probability = np.linspace(0, 1, 100)
-    bins = reliability(probability, probability >= 0.5)
+    bins = reliability_bins(probability, probability >= 0.5)
     assert bins is not None
     assert bins.hits.tolist() == [25, 25, 25, 25]
     assert bins.found.tolist() == [0, 0, 1, 1]
     assert bins.said == pytest.approx([0.1212, 0.3737, 0.6263, 0.8788], abs=1e-4)
-    assert reliability(probability[:49], probability[:49] > 0.2) is None
+    assert reliability_bins(probability[:49], probability[:49] > 0.2) is None
 
 
 @pytest.mark.parametrize(
