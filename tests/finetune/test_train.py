@@ -251,7 +251,9 @@ def test_a_folder_of_the_user_s_is_never_taken_for_a_run_s(
     mine = tmp_path / "mine" / "start" / "notes.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(NaruError, match=r"start is no folder of a run.* another --output"):
+    with pytest.raises(
+        NaruError, match=r"start exists and was not made by a training run.* another --output"
+    ):
         train(staged("training.steps=2"), small, tmp_path / "mine")
     assert mine.read_text() == "mine"
 
@@ -731,7 +733,14 @@ def test_a_head_is_clipped_with_the_model(small: Path, staged: Callable[..., Rec
     loss: Any = loss_for(source, rows, model)
     before = {name: tensor.clone() for name, tensor in checkpoints.parameters(loss, model)}
     training = Training(
-        steps=2, batch_size=8, save="no", clip=1e-12, optimizer="sgd", learning_rate=0.5, warmup=0
+        steps=2,
+        batch_size=8,
+        save="no",
+        clip=1e-12,
+        optimizer="sgd",
+        learning_rate=0.5,
+        warmup=0,
+        weight_decay=0,
     )
     trainer = Trainer(
         model=model,
