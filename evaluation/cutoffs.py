@@ -1,6 +1,7 @@
 """Cut-offs chosen by what they promise, with the evidence for it: what a service calls precise, balanced, sensitive.
 
-    precise     of the hits shown at least 90 % are relevant, with confidence 90 %
+    precise     at least 90 % of the hits shown are relevant, with confidence 90 %: of all hits where the judgements
+                suffice for that, else of a query's hits, on average over queries
     balanced    the best F1 on the judged queries: no guarantee, a measurement
     sensitive   for at least 90 % of the queries that have an answer, the best relevant passage is shown
 

@@ -43,13 +43,8 @@ class Table:
         return self._lines.position
 
     def __iter__(self) -> Iterator[Row | Bad]:
-        before = csv.field_size_limit(max(_LARGEST, csv.field_size_limit()))  # of the whole process
-        try:
-            yield from self._records()
-        finally:
-            csv.field_size_limit(before)
-
-    def _records(self) -> Iterator[Row | Bad]:
+        # A limit of the whole process, and left so: another table may be read meanwhile.
+        csv.field_size_limit(max(_LARGEST, csv.field_size_limit()))
         source = _Source(self._lines)
         first = _first(source)
         if first is None:
