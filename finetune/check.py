@@ -125,9 +125,9 @@ def check(
     unread: Mapping[str, Sequence[Bad]] | None = None,
 ) -> Findings:
     """Look at every row: empty texts, an anchor that is its own positive, negatives that are positives of the same
-    query (a remark: of another), scores and labels that are none, rows that are evaluated on, duplicates; then the
-    balance of classes and of data sets. Texts are compared without regard to case, blanks and the marks they end with
-    (`same`).
+    query (a remark: of another), scores and labels that are none, rows that are evaluated on, duplicates, labels that
+    contradict each other (remarks); then the balance of classes and of data sets. Texts are compared without regard
+    to case, blanks and the marks they end with (`same`).
 
     A row is evaluated on where it is a judged pair, either way round, or where any of its texts is one that held-out
     data ask with: losses over a batch learn from documents and negatives as from queries. A document that is only among
@@ -146,8 +146,7 @@ def check(
         if rows.shape is Shape.TRIPLETS:
             positives = _positives([rows]) if rows.made else written
         documents = set[str]().union(*positives.values())
-        seen: set[int] = set()
-        verdicts: dict[int, object] = {}
+        again = _Again(rows, judged)
         elsewhere: list[int] = []
         for number, row in _each(rows):
             wrong = list(_wrong(rows, row, positives, questions, pairs))
@@ -155,22 +154,7 @@ def check(
                 bad.setdefault(what, []).append(number)
             if rows.made:
                 continue
-            digest = hash(tuple(row.values()))
-            if digest in seen:
-                remarks.setdefault("the same row as an earlier one", []).append(number)
-            elif not wrong and (verdict := row.get("label", row.get("score"))) is not None:
-                texts = hash(tuple(row[name] for name in rows.texts()))
-                if verdicts.setdefault(texts, verdict) != verdict:
-                    what = "the same texts as an earlier row, with another label or score"
-                    remarks.setdefault(what, []).append(number)
-            seen.add(digest)
-            again = (
-                (judged[text] for text in _sames(rows, row) if text in judged)
-                if judged and not wrong
-                else iter(())
-            )
-            if (name := next(again, None)) is not None:
-                what = f"a text of a pair that {name!r} judges, in another pair: what is measured there is not all new"
+            for what in again.of(row, bad=bool(wrong)):
                 remarks.setdefault(what, []).append(number)
             if documents and _elsewhere(rows, row, positives, documents):
                 elsewhere.append(number)
@@ -240,8 +224,30 @@ def _leaks(
             yield f"{name} is evaluated on: it is in {where!r}"
 
 
-def _sames(rows: Rows, row: Mapping[str, Any]) -> Iterator[str]:
-    return (same(row[name]) for name in rows.texts() if row[name])
+class _Again:
+    """What rows say that was said before, by an earlier row or in a judged pair: worth a remark."""
+
+    def __init__(self, rows: Rows, judged: Mapping[str, str]) -> None:
+        """`judged` are texts of held-out pairs and whose they are."""
+        self._names, self._judged = rows.texts(), judged
+        self._rows: set[int] = set()
+        self._verdicts: dict[int, object] = {}
+
+    def of(self, row: Mapping[str, Any], *, bad: bool) -> Iterator[str]:
+        """The remarks on a row; a `bad` one is known for what it is, and only its copies are told."""
+        digest = hash(tuple(row.values()))
+        if digest in self._rows:
+            yield "the same row as an earlier one"
+        elif not bad and (verdict := row.get("label", row.get("score"))) is not None:
+            texts = hash(tuple(row[name] for name in self._names))
+            if self._verdicts.setdefault(texts, verdict) != verdict:
+                yield "the same texts as an earlier row, with another label or score"
+        self._rows.add(digest)
+        if bad or not self._judged:
+            return
+        texts_of = (same(row[name]) for name in self._names if row[name])
+        if (of := next((self._judged[text] for text in texts_of if text in self._judged), None)) is not None:
+            yield f"a text of a pair that {of!r} judges, in another pair: what is measured there is not all new"
 
 
 def _positives(training: Sequence[Rows]) -> dict[str, set[str]]:
