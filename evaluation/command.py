@@ -95,10 +95,10 @@ def run(
     evaluation = assess(
         judged, runs, measures=asked.measures, retrieve=_retrieve(searcher), searched=searched
     )
-    if evaluation.missing:
-        doubts.append(evaluation.warning())
     for doubt in doubts:
         note(doubt)
+    if evaluation.missing:  # which the table of means says too
+        doubts.append(evaluation.warning())
     found_out = findings(
         evaluation,
         baseline=asked.baseline,

@@ -136,12 +136,14 @@ class Service:
             said = reply.json()
         except ValueError as error:
             raise NaruError(
-                f"{self.url}{path}: status {reply.status_code} and no JSON; is this naru?"
+                f"{self.url}{path}: status {reply.status_code} and no JSON: not like a naru service; check the URL."
             ) from error
         if not reply.is_success or not isinstance(said, dict):
             told = said.get("error") if isinstance(said, dict) else None
             message = told.get("message") if isinstance(told, dict) else None
-            raise NaruError(f"{self.url}{path}: {message or f'status {reply.status_code}; is this naru?'}")
+            raise NaruError(
+                f"{self.url}{path}: {message or f'status {reply.status_code}, not like a naru service; check the URL.'}"
+            )
         return said
 
     def close(self) -> None:

@@ -40,7 +40,6 @@ def test_candidates_are_what_serving_ranks_with_true_scores(searcher: Searcher, 
             assert candidates.semantic[row] == pytest.approx(hit.semantic, abs=1e-5)
             assert candidates.lexical[row] == pytest.approx(hit.lexical, abs=1e-5)
             assert candidates.grade[row] == max(split.qrels[query].get(hit.passage.id, 0), 0)
-            assert candidates.judged[row] == (hit.passage.id in split.qrels[query])
 
 
 def test_queries_group_by_what_answers_them_or_by_one_of_its_fields(searcher: Searcher, split: Split) -> None:

@@ -119,6 +119,11 @@ def test_what_is_no_url_of_a_service(url: str, said: str) -> None:
         Service(url)
 
 
+BLIND = (
+    "A service does not tell whether it holds the relevant passages: evaluate its store for that (--store)."
+)
+
+
 @pytest.mark.parametrize("body", ['{"error": "Not Found"}', '{"status": "ok"}', "[]"])
 def test_another_service_is_told_from_naru(body: str, serve: Any) -> None:
     other = FastAPI()
@@ -127,7 +132,7 @@ def test_another_service_is_told_from_naru(body: str, serve: Any) -> None:
     def collections() -> Response:
         return Response(body, 200 if "ok" in body else 404, media_type="application/json")
 
-    with serve(other) as client, pytest.raises(NaruError, match="is this naru"):
+    with serve(other) as client, pytest.raises(NaruError, match="not like a naru service"):
         Service(str(client.base_url))
 
 
@@ -144,7 +149,8 @@ def test_judgements_of_another_collection_are_refused_or_told(
     with Service(str(client.base_url), "help") as service:
         _, notes = found(wanted, service)
     assert notes == [
-        "Not one relevant passage is among the hits of lexical: are these the judgements of what it searched?"
+        BLIND,
+        "Not one relevant passage is among the hits of lexical: are these the judgements of what it searched?",
     ]
 
 
@@ -272,12 +278,15 @@ def test_a_report(over: str, searcher: Searcher, client: httpx.Client, beir: Pat
     else:
         notes = found(question, searcher)[1]
     page = (tmp_path / "report" / "report.html").read_text("utf-8")
-    assert notes == [f"Report written to {tmp_path / 'report' / 'report.html'}"]
+    written = f"Report written to {tmp_path / 'report' / 'report.html'}"
+    assert notes == ([BLIND, written] if over == "service" else [written])
+    doubt = BLIND if over == "service" else "1 relevant document is not in the collection: 'gone-1'."
+    assert doubt.replace("'", "&#x27;") in page or doubt in page
     assert "5 judged queries" in page
     assert "환불 신청 기간" in page  # its passage is not there, so it is among the worst
     assert ("(not in the collection)" in page) is (over == "collection")
     assert "By area" in page
-    assert "Nothing was calibrated" in page
+    assert "No calibration holds for this collection" in page
     assert "AUROC, no answer" in page
     assert "화성 왕복 우주선" in page
     assert (tmp_path / "report" / "precision-recall.png").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -289,7 +290,11 @@ def test_the_documentation_names_the_levels(told: httpx.Client) -> None:
     asked = told.get("/openapi.json").json()["components"]["schemas"]["SearchIn"]["properties"]
     number, name, _ = (kind for one in asked["cutoff"]["anyOf"] for kind in one.get("anyOf", [one]))
     assert (number["exclusiveMinimum"], number["exclusiveMaximum"]) == (0, 1)
-    assert name["enum"] == ["precise", "balanced", "sensitive"]
+    assert name["examples"][:3] == ["precise", "balanced", "sensitive"]
+    for said in ("precise", "balanced", "sensitive", "precise=0.8", "silent=0.05", "accurate"):
+        assert re.search(name["pattern"], said), said
+    for said in ("lax", "precise=", "balanced=0.8", "xprecise"):
+        assert not re.search(name["pattern"], said), said
     assert "`answered` false" in asked["anyway"]["description"]
 
 
