@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from evaluation import answerable as answering
-from evaluation.calibrate import LEAST_OF_EACH, Calibration
+from evaluation.calibrate import LEAST_OF_EACH, Calibration, Crossed
 from evaluation.figures import Estimate
 
 
@@ -61,19 +61,7 @@ def reasons(found: Calibration) -> list[str]:
         for one in crossed.fit.cutoffs
         if one.reason
     ]
-    for mode, crossed in found.modes.items():
-        first = crossed.candidates.ranks(crossed.logits) == 0
-        right, asked = int(crossed.candidates.right[first].sum()), int(first.sum())
-        if right < LEAST_OF_EACH:
-            said.append(
-                f"Only {right} of {asked:,} first hits in {mode} mode are relevant: are these the judgements of this "
-                "collection? Its probabilities mean nothing so far."
-            )
-        elif asked - right < LEAST_OF_EACH:
-            said.append(
-                f"All but {asked - right} of {asked:,} first hits in {mode} mode are relevant: nothing tells how sure to be "
-                "where people ask harder. Judge queries as people type them."
-            )
+    said += filter(None, (_one_sided(mode, crossed) for mode, crossed in found.modes.items()))
     basis = found.relevance.basis
     if basis is not None and (
         lacking := [mode for mode, one in found.modes.items() if one.fit.answering is None]
@@ -87,6 +75,25 @@ def reasons(found: Calibration) -> list[str]:
         )
         said.append(f"No search in {', '.join(lacking)} mode will say that there is no answer: {fix}")
     return said
+
+
+def _one_sided(mode: str, crossed: Crossed) -> str | None:
+    """Of judgements whose first hits are nearly all right, or nearly all wrong."""
+    first = crossed.candidates.ranks(crossed.logits) == 0
+    asked, right = int(first.sum()), int(crossed.candidates.right[first].sum())
+    if right < LEAST_OF_EACH:
+        few = f"Only {right}" if right else "None"
+        return (
+            f"{few} of {asked:,} first hits in {mode} mode are relevant: are these the judgements of this collection? Its "
+            "probabilities mean nothing so far."
+        )
+    if (wrong := asked - right) < LEAST_OF_EACH:
+        most = f"All but {wrong} of {asked:,}" if wrong else f"All {asked:,}"
+        return (
+            f"{most} first hits in {mode} mode are relevant: nothing tells how sure to be where people ask harder. Judge "
+            "queries as people type them."
+        )
+    return None
 
 
 def _brief(one: Estimate) -> str:

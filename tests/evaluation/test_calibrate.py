@@ -12,11 +12,11 @@ from rich.console import Console
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from evaluation.calibrate import Calibration, by_cosine, by_fusion, cross_fit, sigmoid
+from evaluation.calibrate import Calibration, by_cosine, by_fusion, cross_fit, sigmoid, told_apart
 from evaluation.calibrated import reasons, tables
 from evaluation.candidates import Candidates, Floats
 from evaluation.directions import Directions
-from evaluation.fit import Page, fit, fit_map, folds, likeliest, logits
+from evaluation.fit import Page, fit, fit_map, folds, likeliest, logits, ranking
 from evaluation.learning import curve
 from evaluation.reliability import ece, log_loss
 from naru.basis import Background, Basis
@@ -295,3 +295,24 @@ def test_what_others_take_for_a_probability() -> None:
     )
     assert by_cosine(candidates).tolist() == [0.9, 0.0]
     assert by_fusion(candidates) == pytest.approx([1 / 2, 1 / 2 + 61 / 62 / 2])
+
+
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        (60, "All 60 first hits in hybrid mode are relevant"),
+        (55, "All but 5 of 60 first hits"),
+        (5, "Only 5 of 60 first hits"),
+    ],
+)
+def test_judgements_that_tell_nothing_apart_teach_no_map_and_it_is_said(right: int, said: str) -> None:
+    candidates = drawn(60)
+    best = candidates.ranks(ranking(candidates, PRIOR)) == 0
+    grade = (best & (candidates.query < right)).astype(np.int64)
+    far = {name: np.where(best, 1.0, getattr(candidates, name) / 2) for name in ("semantic", "lexical")}
+    candidates = replace(candidates, grade=grade, relevant=np.ones(60, np.int64), **far)
+    crossed = cross_fit(candidates, PRIORS)
+    assert all(one.fit.map is None for one in crossed.values())
+    assert not told_apart(candidates, PRIORS["hybrid"])
+    found = reasons(Calibration(Relevance({mode: one.fit for mode, one in crossed.items()}), crossed))
+    assert any(one.startswith(said) for one in found), found
