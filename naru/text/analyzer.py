@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -129,13 +129,13 @@ class Analyzer:
         masked = _mask(normal.text, found)
         eojeols = _eojeols(masked, self._tagger.tag(masked))
         pieces = self._pieces(eojeols, found)
-        terms, only_asked = pieces, list[tuple[int, int]]()
+        terms, only_asked = pieces, set[int]()
         if questions:
             terms = [piece for piece in pieces if piece.text not in QUESTION_WORDS]
-            only_asked = list(asking(normal.text, terms))
-            left = [piece for piece in terms if not _within(piece.start, only_asked)]
+            only_asked = asking(normal.text, terms)
+            left = [piece for piece in terms if piece.start not in only_asked]
             if not left:
-                only_asked = []
+                only_asked = set()
             terms = left or terms or pieces or [_piece(morpheme) for eojeol in eojeols for morpheme in eojeol]
         tokens = [Token("term", piece.text, *normal.span(piece.start, piece.end)) for piece in terms]
         if whole:
@@ -221,13 +221,10 @@ def _pairs(normal: Normalized, terms: Sequence[_Piece]) -> list[Token]:
     ]
 
 
-def _within(place: int, spans: Iterable[tuple[int, int]]) -> bool:
-    return any(start <= place < end for start, end in spans)
-
-
 def _words(
-    normal: Normalized, eojeols: Sequence[Sequence[Morpheme]], without: Sequence[tuple[int, int]] = ()
+    normal: Normalized, eojeols: Sequence[Sequence[Morpheme]], without: Collection[int] = ()
 ) -> list[Token]:
+    """Those that do not begin at a place that is left out."""
     tokens = []
     for eojeol in eojeols:
         kept = [
@@ -236,7 +233,7 @@ def _words(
             if (morpheme.tag not in _GRAMMAR_TAGS and morpheme.tag[0] not in "JS")
             or morpheme.tag in ("SL", "SN", "SH")
         ]
-        if kept and not _within(kept[0].start, without):
+        if kept and kept[0].start not in without:
             span = normal.span(kept[0].start, kept[-1].end)
             tokens.append(Token("word", "".join(morpheme.form for morpheme in kept).lower(), *span))
     return tokens

@@ -10,7 +10,8 @@ and statutes the same words tell passages apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Protocol
 
 # Light verbs and bound nouns; verbs of telling, knowing and wishing.
@@ -31,22 +32,26 @@ class Placed(Protocol):
     def end(self) -> int: ...
 
 
-def asking(text: str, terms: Sequence[Placed]) -> Iterator[tuple[int, int]]:
-    """The places [start, end) in a text that only ask: of each asking sentence its last terms, as far as they are ASKING.
+def asking(text: str, terms: Sequence[Placed]) -> set[int]:
+    """The places of a text that only ask: of each asking sentence all from its last terms on, as far as they are ASKING.
 
-    `terms` are in the order of their places; some cover others (a lemma and its parts).
+    `terms` are in the order of their places; some are parts of others (of a lemma).
     """
+    starts = [one.start for one in terms]
+    within = {place for one in terms if one.text in ASKING for place in range(one.start, one.end)}
+    places = set[int]()
     for sentence in _SENTENCE.finditer(text):
         if not _ASKS.search(sentence[0]):
             continue
-        inside = [one for one in terms if sentence.start() <= one.start < sentence.end()]
-        start = None
-        for one in reversed(inside):
+        first = None
+        for number in range(
+            bisect_left(starts, sentence.end()) - 1, bisect_left(starts, sentence.start()) - 1, -1
+        ):
+            one = terms[number]
             if one.text in ASKING:
-                start = one.start if start is None else min(start, one.start)
-            elif not any(
-                other.text in ASKING and other.start <= one.start and one.end <= other.end for other in inside
-            ):
+                first = one.start if first is None else min(first, one.start)
+            elif one.start not in within or one.end - 1 not in within:
                 break
-        if start is not None:
-            yield start, sentence.end()
+        if first is not None:
+            places.update(range(first, sentence.end()))
+    return places
