@@ -695,20 +695,18 @@ def test_layers_learn_at_their_own_rates(small: Path, staged: Callable[..., Reci
     assert set(found.values()) == {1e-5}
 
 
-def test_the_gradients_of_a_head_do_not_add_up(
-    small: Path, staged: Callable[..., Recipe], tmp_path: Path
-) -> None:
-    """The stock trainer clears only the model's; a head's would add up over all steps."""
-    shutil.copytree(small, tmp_path / "data")
-    model = loaded(Path(staged().model.base))
-    training = Training(steps=3, batch_size=8, save="no", clip=1e9)
+def with_a_head(
+    small: Path, base: str, training: Training, folder: Path
+) -> tuple[Trainer, dict[str, torch.Tensor], Callable[[], dict[str, torch.Tensor]]]:
+    """A trainer whose loss has weights of its own, what they are, and how to ask what they have become."""
+    shutil.copytree(small, folder / "data")
+    model = loaded(Path(base))
     source = Source("classed", "classed.jsonl", shape="classed-pairs")
-    rows = read(source, tmp_path / "data", 0)
+    rows = read(source, folder / "data", 0)
     loss: Any = loss_for(source, rows, model)
-    before = {name: tensor.clone() for name, tensor in checkpoints.parameters(loss, model)}
     trainer = Trainer(
         model=model,
-        args=arguments(training, tmp_path / "data" / "run", 1, {}, "test", evaluates=False),
+        args=arguments(training, folder / "data" / "run", 1, {}, "test", evaluates=False),
         supply=Supply([rows], [1.0], [None], "plain", [1]),
         losses=[loss],
         collate=collate([source], {"classed": rows}, model, 16, 16),
@@ -718,20 +716,25 @@ def test_the_gradients_of_a_head_do_not_add_up(
         say=print,
         flow=Flow(training, Clock()),
     )
+    before = {name: tensor.clone() for name, tensor in checkpoints.parameters(loss, model)}
+    assert before
+    return trainer, before, lambda: dict(checkpoints.parameters(loss, model))
+
+
+def test_the_gradients_of_a_head_do_not_add_up(
+    small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    """The stock trainer clears only the model's; a head's would add up over all steps."""
+    training = Training(steps=3, batch_size=8, save="no", clip=1e9)
+    trainer, before, now = with_a_head(small, staged().model.base, training, tmp_path)
     trainer.train()
-    for name, tensor in checkpoints.parameters(loss, model):
+    for name, tensor in now().items():
         assert tensor.grad is None
         assert not torch.equal(tensor, before[name])
 
 
 def test_a_head_is_clipped_with_the_model(small: Path, staged: Callable[..., Recipe], tmp_path: Path) -> None:
     """The stock trainer clips the model's gradients only."""
-    shutil.copytree(small, tmp_path / "data")
-    model = loaded(Path(staged().model.base))
-    source = Source("classed", "classed.jsonl", shape="classed-pairs")
-    rows = read(source, tmp_path / "data", 0)
-    loss: Any = loss_for(source, rows, model)
-    before = {name: tensor.clone() for name, tensor in checkpoints.parameters(loss, model)}
     training = Training(
         steps=2,
         batch_size=8,
@@ -742,21 +745,9 @@ def test_a_head_is_clipped_with_the_model(small: Path, staged: Callable[..., Rec
         warmup=0,
         weight_decay=0,
     )
-    trainer = Trainer(
-        model=model,
-        args=arguments(training, tmp_path / "data" / "run", 1, {}, "test", evaluates=False),
-        supply=Supply([rows], [1.0], [None], "plain", [1]),
-        losses=[loss],
-        collate=collate([source], {"classed": rows}, model, 16, 16),
-        evaluator=None,
-        callbacks=[],
-        training=training,
-        say=print,
-        flow=Flow(training, Clock()),
-    )
+    trainer, before, now = with_a_head(small, staged().model.base, training, tmp_path)
     trainer.train()
-    assert before
-    for name, tensor in checkpoints.parameters(loss, model):
+    for name, tensor in now().items():
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=1e-9)
 
 
