@@ -20,7 +20,7 @@ class Cut:
     A level carries its `promise` (in numbers: `guarantee`), the numbers of judged `queries` and independent `units`
     that it rests on, and what was `found` on them. `void` says why this answer does not keep the promise; None: it
     does, or there is none. `probability` and `logit` (that of the probability) are None where nothing was cut off,
-    for the reason in `void`. With `instead` the probability stands in for a level that is not to be had, for the same
+    for the reason in `void`. With `instead` the probability stands in for a level that is not available, for the same
     reason.
     """
 

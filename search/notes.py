@@ -12,7 +12,7 @@ class Note:
     """Something to know of an answer: `keyboard` (the query was read as Hangul keystrokes: `typed`, `read`), `cut`
     (the encoder read its first `tokens` only), `void` (the collection's calibration does not hold: `reason`),
     `promise` (what the `cutoff` promises does not hold for this answer: under a filter, or where the limit hides
-    hits), `instead` (the `cutoff` of this name is not to be had: hits of at least `percent` were shown instead), `uncut`
+    hits), `instead` (the `cutoff` of this name is not available: hits of at least `percent` were shown instead), `uncut`
     (nor was anything cut off in its place: `reason`), `filtered` (no passage fits the filter) or `rivals` (so many
     `passages` answer about equally well that each by itself lies below the cut-off). The message says it in English; a
     page may say it otherwise."""

@@ -125,7 +125,7 @@ class Values:
         if shape is Shape.CLASSED_PAIRS:
             names = self.classes()
             numbers = {_number(VERDICTS.get(name.lower(), name)) for name in names}
-            if len(names) == 2 and None not in numbers:
+            if len(names) == 2 and None not in numbers and set(names) != {"0", "1"}:
                 return [
                     f"labels {names[0]} and {names[1]} are read as two classes; where they say whether two texts belong "
                     "together, write 0 and 1: labelled-pairs"

@@ -142,7 +142,7 @@ const EN = {
     `${level}: ${said} (probability ${least} or more, from ${number("en", queries)} judged queries)`,
   promises: {},
   missing: (levels) => `Why ${levels.map((level) => `“${level}”`).join(", ")} cannot be chosen`,
-  noLevel: ({ reason }) => `Not to be had yet: ${reason}`,
+  noLevel: ({ reason }) => `Not available yet: ${reason}`,
   doubtful: "Nothing here seems to answer this. These are the closest passages.",
   notes: {},
   prior: "Probabilities are uncalibrated default values so far. Judged queries make them trustworthy.",

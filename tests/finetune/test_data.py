@@ -315,6 +315,23 @@ def test_a_column_that_comes_late_is_not_lost(tmp_path: Path) -> None:
     assert len(read_lines(tmp_path, *lines)) == 121
 
 
+@pytest.mark.parametrize(
+    ("labels", "told"), [(["0", "1"], False), (["1", "2"], True), (["O", "X"], True), (["짧은", "긴"], False)]
+)
+def test_two_classes_of_pairs_that_may_be_verdicts_are_told(
+    tmp_path: Path, labels: list[str], told: bool
+) -> None:
+    lines = [
+        json.dumps(
+            {"sentence1": f"가{at}", "sentence2": f"나{at}", "label": labels[at % 2]}, ensure_ascii=False
+        )
+        for at in range(20)
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    rows = read(Source("a", "a.jsonl", shape="classed-pairs"), tmp_path, 0)
+    assert any("are read as two classes" in note for note in rows.notes) is told
+
+
 @pytest.mark.parametrize("value", ['["가", "나"]', '"\\ud83d 카드"', '"\u200b"', "null"])
 def test_what_is_no_text_is_empty(tmp_path: Path, value: str) -> None:
     rows = read_lines(tmp_path, f'{{"query": {value}, "document": "나"}}')
