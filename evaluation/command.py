@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Protocol
 
 from evaluation.calibrate import judgements_hash
-from evaluation.evaluate import Evaluation, Searched, Searches, assess, search_all
+from evaluation.evaluate import Evaluation, Searched, assess, search_all
 from evaluation.facts import report_facts
 from evaluation.figures import Cut
 from evaluation.findings import Findings, findings
 from evaluation.measures import DEEPEST, MEASURES, deepest
 from evaluation.report import write_report
 from evaluation.results import check_ending, write_results
-from evaluation.runs import Ranking, Run, read_run, unanswered, write_run
+from evaluation.runs import Run, read_run, unanswered, write_run
 from evaluation.slices import groups_by, parts
 from evaluation.sources import DEEPEST_SERVED, Described, Encodes, Service, exact_run
 from naru import __version__
 from naru.basis import ASKED, Basis
 from naru.beir import Beir, Split, write_qrels
-from naru.documents import Document, Passage
+from naru.documents import Document
 from naru.errors import NaruError, some
 from naru.relevance import MODES
 from naru.sketch import held
@@ -70,21 +70,14 @@ def run(
     judged = Beir(asked.beir).split(asked.split)
     depth = max(DEEPEST, deepest(asked.measures))
     _check(asked, judged, searcher, depth)
+    modes = _modes(asked, searcher)
     doubts = list(_doubts(judged, searcher))
-    modes: list[str] = list(dict.fromkeys(asked.modes)) if searcher is not None else []
-    if searcher is not None and asked.baseline in MODES and asked.baseline not in modes:
-        modes.append(asked.baseline)
-    named = [*modes, *(Path(one).name for one in asked.dense), *(path.stem for path in asked.runs)]
-    twice = sorted({name for name in named if named.count(name) > 1})
-    if twice:
-        raise NaruError(f"Two systems are named {', '.join(twice)}; rename the file or folder of one.")
-    runs: dict[str, Run] = {}
     searched: Searched | None = None
     if searcher is not None:
         searched = search_all(
             searcher, judged, modes, depth, lambda done, total: stages("evaluate", done, total)
         )
-        runs |= searched.runs
+    runs = dict(searched.runs) if searched else {}
     for one in asked.dense:
         name = Path(one).name
         runs[name] = exact_run(load(one), documents(asked.beir), judged.queries, depth, partial(stages, name))
@@ -92,37 +85,26 @@ def run(
         runs[path.stem] = read_run(path)
         if (left := unanswered(path, runs[path.stem], judged.answerable)) is not None:
             note(left)
-    evaluation = assess(
-        judged, runs, measures=asked.measures, retrieve=_retrieve(searcher), searched=searched
-    )
-    for doubt in doubts:
+    retrieve = searcher.collection.retrieve if isinstance(searcher, Searcher) else None
+    evaluation = assess(judged, runs, measures=asked.measures, retrieve=retrieve, searched=searched)
+    for doubt in (*doubts, *_strangers(judged, runs)):
         note(doubt)
     if evaluation.missing:  # which the table of means says too
         doubts.append(evaluation.warning())
-    found_out = findings(
+    found = findings(
         evaluation,
         baseline=asked.baseline,
         slices=asked.slices,
         group=asked.group,
         intervals=asked.intervals or asked.report is not None,
     )
-    for name, found in runs.items():
-        if not any(_right(judged, query, ranking) for query, ranking in found.items()):
-            note(
-                f"Not one relevant passage is among the hits of {name}: are these the judgements of what it searched?"
-            )
     _write(asked, evaluation, note)
     if asked.report is not None and searcher is not None:
-        facts = report_facts(
-            found_out,
-            searcher,
-            _described(searcher, asked, modes[0]),
-            mode=modes[0],
-            retrieve=_retrieve(searcher),
-            doubts=doubts,
-        )
+        mode = modes[0]
+        described = _described(searcher, asked, mode)
+        facts = report_facts(found, searcher, described, mode=mode, retrieve=retrieve, doubts=doubts)
         note(f"Report written to {write_report(asked.report, facts)}")
-    return found_out
+    return found
 
 
 def _check(asked: Asked, judged: Split, searcher: Searcher | Service | None, depth: int) -> None:
@@ -160,6 +142,17 @@ def _check(asked: Asked, judged: Split, searcher: Searcher | Service | None, dep
                 f"Not one of the {len(wanted):,} relevant passages of the split {judged.name!r} is in the collection "
                 f"{searcher.collection.name!r}: {some(wanted)}. Give the judgements of this collection."
             )
+
+
+def _modes(asked: Asked, searcher: Searcher | Service | None) -> list[str]:
+    """The modes that are searched, the baseline's among them. NaruError where two systems would have one name."""
+    modes = list(dict.fromkeys(asked.modes)) if searcher is not None else []
+    if searcher is not None and asked.baseline in MODES and asked.baseline not in modes:
+        modes.append(asked.baseline)
+    named = [*modes, *(Path(one).name for one in asked.dense), *(path.stem for path in asked.runs)]
+    if twice := sorted({name for name in named if named.count(name) > 1}):
+        raise NaruError(f"Two systems are named {', '.join(twice)}; rename the file or folder of one.")
+    return modes
 
 
 def _doubts(judged: Split, searcher: Searcher | Service | None) -> Iterator[str]:
@@ -201,9 +194,17 @@ def _seen(judged: Split, basis: Basis | None) -> str | None:
     )
 
 
-def _right(judged: Split, query: str, ranking: Ranking) -> bool:
-    grades = judged.qrels.get(query, {})
-    return any(grades.get(document, 0) > 0 for document, _ in ranking)
+def _strangers(judged: Split, runs: Mapping[str, Run]) -> Iterator[str]:
+    """A warning for each system that found nothing of what is judged relevant."""
+    for name, run in runs.items():
+        if not any(
+            grades.get(document, 0) > 0
+            for query, grades in judged.answerable.items()
+            for document, _ in run.get(query, ())
+        ):
+            yield (
+                f"Not one relevant passage is among the hits of {name}: are these the judgements of what it searched?"
+            )
 
 
 def _write(asked: Asked, evaluation: Evaluation, note: Callable[[str], None]) -> None:
@@ -220,10 +221,6 @@ def _write(asked: Asked, evaluation: Evaluation, note: Callable[[str], None]) ->
     if asked.qrels_file is not None:
         write_qrels(evaluation.judged.qrels, asked.qrels_file)
         note(f"Judgements written to {asked.qrels_file}")
-
-
-def _retrieve(searcher: Searches | None) -> Callable[[Sequence[str]], Iterable[Passage]] | None:
-    return searcher.collection.retrieve if isinstance(searcher, Searcher) else None
 
 
 def _described(searcher: Searcher | Service, asked: Asked, mode: str) -> Described:
