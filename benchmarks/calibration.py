@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.sets import JudgedSet, indexed, judged_sets
 from evaluation import fit as fitting
-from evaluation.arrays import Booleans, Floats
+from evaluation.arrays import Booleans, Floats, renumbered
 from evaluation.calibrate import LEAST, Calibration, by_cosine, by_fusion, calibrate, sigmoid
 from evaluation.candidates import Candidates, collect, of_mode
 from evaluation.compare import flips, holm
@@ -106,7 +106,7 @@ def ranked(sets: Sequence[Reported]) -> Iterator[str]:
         offered, logits = one.said("hybrid")
         fitted = ndcg(offered, logits)
         there = one.test.relevant > 0
-        units = np.unique(one.test.clusters[there], return_inverse=True)[1].astype(np.int64)
+        units = renumbered(one.test.clusters[there])
         against = [ndcg(*one.said(mode), queries=there) for mode in ("lexical", "semantic")]
         against.append(ndcg(one.test, by_fusion(one.test)))
         gains = np.stack([fitted - rival for rival in against], axis=1)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.sets import JudgedSet, indexed, judged_sets
-from evaluation.arrays import Floats
+from evaluation.arrays import Floats, renumbered
 from evaluation.calibrate import sigmoid
 from evaluation.candidates import Candidates, collect, of_mode
 from evaluation.directions import ndcg
@@ -72,7 +72,7 @@ def _gains(one: Candidates) -> tuple[Floats, Floats]:
     found = [ndcg(one, one.semantic + ratio * one.lexical) for ratio in RATIOS]
     gained: Floats = np.stack(found, axis=1) - lexical[:, None]
     mean = gained.mean(axis=0)
-    sums, _ = grouped(gained - mean, np.unique(one.clusters[one.relevant > 0], return_inverse=True)[1])
+    sums, _ = grouped(gained - mean, renumbered(one.clusters[one.relevant > 0]))
     return mean, np.sqrt((sums**2).sum(axis=0)) / len(gained)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.sets import JudgedSet, indexed, judged_sets
 from evaluation import conformal
-from evaluation.arrays import Booleans, Floats, Integers
+from evaluation.arrays import Booleans, Floats, Integers, renumbered
 from evaluation.calibrate import cross_fit
 from evaluation.candidates import Candidates, collect
 from evaluation.fit import logits
@@ -124,7 +124,7 @@ def coverage_row(judged: Judged, splits: int) -> str:
     covered, kept = [], []
     unreachable = 0
     for chooses in judged.halves(splits):
-        units = np.unique(judged.counted[chooses], return_inverse=True)[1].astype(np.int64)
+        units = renumbered(judged.counted[chooses])
         bound = conformal.coverage(judged.best[chooses], units, ALPHA)
         if bound.cutoff is None:
             unreachable += 1

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evaluation import conformal
-from evaluation.arrays import Booleans, Floats, Integers
+from evaluation.arrays import Booleans, Floats, Integers, renumbered
 from evaluation.candidates import Candidates
 from naru.answering import DEPTH, READ, Answering, held_terms, matched, signals
 from naru.bm25 import Statistics, Terms
@@ -149,7 +149,7 @@ def _threshold(held_out: Floats, given: Queries) -> float:
     """The probability below which most more of the queries without an answer lie than of those with one (Youden, 1950), by
     cross-fitted logits [q]; of the latter at most MOST_REFUSED, as split conformal counts them. Where they are too few for
     that count, none. Of equal ones that nearest a half."""
-    units = np.unique(given.units[given.answerable], return_inverse=True)[1].astype(np.int64)
+    units = renumbered(given.units[given.answerable])
     bound = conformal.coverage(held_out[given.answerable], units, MOST_REFUSED)
     most = held_out[given.answerable].min() if bound.cutoff is None else bound.cutoff
     tried = np.append(held_out, [most, 0.0])

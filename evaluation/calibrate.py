@@ -18,7 +18,7 @@ import numpy as np
 
 from evaluation import answerable as answering
 from evaluation import fit as fitting
-from evaluation.arrays import Floats
+from evaluation.arrays import Floats, renumbered
 from evaluation.candidates import Candidates, collect, of_mode
 from evaluation.cutoffs import Offered, levels, promised
 from evaluation.directions import Directions
@@ -243,7 +243,7 @@ def _mapped(curve: Map | None, said: Floats) -> Floats:
 
 def _gain(saved: Floats, units: Any) -> tuple[float, float]:
     """The mean saving a hit and its standard error over units."""
-    numbers = np.unique(units, return_inverse=True)[1]
+    numbers = renumbered(units)
     sums = np.bincount(numbers, saved - saved.mean())
     return float(saved.mean()), float(np.sqrt((sums**2).sum()) / len(saved))
 

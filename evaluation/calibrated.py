@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from evaluation import answerable as answering
 from evaluation.calibrate import LEAST_OF_EACH, Calibration, Crossed
 from evaluation.figures import Estimate
+from naru import terminal
 
 
 def plain(found: Calibration) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def plain(found: Calibration) -> dict[str, Any]:
 def tables(found: Calibration) -> list[Table]:
     """For the terminal: how far the probabilities are to be trusted, and the cut-offs."""
     basis = found.relevance.basis
-    trust = _table(
+    trust = terminal.table(
         ""
         if basis is None
         else f"{basis.split}: {basis.queries:,} queries, {basis.answerable:,} with an answer",
@@ -41,7 +41,7 @@ def tables(found: Calibration) -> list[Table]:
         trust.add_column(name, no_wrap=True)
     for by, hits, measured in found.rows():
         trust.add_row(by, hits, *map(_brief, measured.values()))
-    cuts = _table("Cut-offs, as probabilities", "")
+    cuts = terminal.table("Cut-offs, as probabilities")
     cuts.add_column("")
     for mode in found.modes:
         cuts.add_column(mode, justify="right")
@@ -100,15 +100,3 @@ def _brief(one: Estimate) -> str:
     """Narrow enough for three in a row of a terminal; without an interval where there is none."""
     between = "" if one.low is None or one.high is None else f" [{one.low:.2f}, {one.high:.2f}]"
     return f"{one.value:.3f}{between}"
-
-
-def _table(title: str, caption: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        caption=caption,
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )

@@ -15,7 +15,7 @@ from typing import Self
 
 import numpy as np
 
-from evaluation.arrays import Booleans, Floats, Integers
+from evaluation.arrays import Booleans, Floats, Integers, renumbered
 from naru.beir import Split
 from naru.documents import Passage
 from naru.errors import NaruError, some
@@ -59,7 +59,7 @@ class Candidates:
         """[q] the number of each query's group; its own where there are no groups."""
         if self.groups is None:
             return np.arange(len(self.queries))
-        return np.unique(np.array(self.groups), return_inverse=True)[1].astype(np.int64)
+        return renumbered(np.array(self.groups))
 
     @property
     def units(self) -> Integers:

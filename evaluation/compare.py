@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from evaluation.arrays import Floats
 from evaluation.intervals import SEED, bootstrap, chunks, grouped, groups_of
 from evaluation.measures import Measured, measure_names
+from naru import terminal
 from naru.errors import NaruError
 
 FLIPS = 10_000
@@ -105,13 +105,7 @@ class Comparison:
 
     def table(self) -> Table:
         """For the terminal: a row a measure."""
-        table = Table(
-            title=escape(f"{self.b} against {self.a}: {self.queries:,} queries"),
-            title_justify="left",
-            box=SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-        )
+        table = terminal.table(escape(f"{self.b} against {self.a}: {self.queries:,} queries"))
         table.add_column("measure")
         for heading in ("before", "after", "change", "95% interval", "p (Holm)", "won/tied/lost"):
             table.add_column(heading, justify="right", no_wrap=heading != "won/tied/lost")

@@ -28,7 +28,7 @@ from typing import Literal
 import numpy as np
 
 from evaluation import conformal
-from evaluation.arrays import Booleans, Floats, Integers
+from evaluation.arrays import Booleans, Floats, Integers, renumbered
 from evaluation.candidates import Candidates
 from evaluation.figures import falling
 from evaluation.precision import Aim, Shown, enough, precision
@@ -149,7 +149,7 @@ class Offered:
         promise = f"for at least {_percent(1 - alpha)} of the queries that have an answer, {which} shown"
         answerable = self.candidates.relevant > 0
         scores = self._lowest() if every else self._highest(self.candidates.right)
-        units = _renumbered(self.candidates.units[answerable])
+        units = renumbered(self.candidates.units[answerable])
         scores = scores[answerable]
         recall = float(np.isfinite(scores).mean()) if len(scores) else math.nan
         level = self._promised(name, promise, Guarantee("coverage", 1 - alpha), units)
@@ -171,7 +171,7 @@ class Offered:
             self.candidates.query,
             self.logits,
             self.candidates.right,
-            _renumbered(self.candidates.clusters),
+            renumbered(self.candidates.clusters),
             (aim or Aim()).depth,
         )
         units, size = len(np.unique(hits.units)), hits.size
@@ -223,7 +223,7 @@ class Offered:
         )
         without = self.candidates.relevant == 0
         best = self._highest(np.ones(len(self.logits), np.bool_))[without]
-        units = _renumbered(self.candidates.units[without])
+        units = renumbered(self.candidates.units[without])
         level = self._promised(name, promise, Guarantee("silence", q, 1 - delta), units)
         bound = conformal.silence(best, units, q, delta)
         if bound.needed is not None:
@@ -299,7 +299,3 @@ def _at_each(scores: Floats, right: Booleans) -> tuple[Floats, Floats, Floats]:
 def _percent(share: float) -> str:
     """A share as it was promised, not rounded to another."""
     return f"{100 * share:.10g}%"
-
-
-def _renumbered(units: Integers) -> Integers:
-    return np.unique(units, return_inverse=True)[1].astype(np.int64)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from evaluation.candidates import check_queries
 from evaluation.measures import DEEPEST, MEASURES, Measured, deepest, measure
 from evaluation.runs import Ranking, Run
+from naru import terminal
 from naru.beir import Beir, Qrels, Split, relevant
 from naru.documents import Hit, Passage
 from naru.errors import NaruError, some
@@ -76,15 +76,7 @@ class Evaluation:
         title = f"{escape(self.split)}: {self.queries:,} queries"
         if self.no_answer:
             title += f" ({self.no_answer:,} more have no answer)"
-        table = Table(
-            title=title,
-            title_justify="left",
-            caption=escape(self.warning()),
-            caption_justify="left",
-            box=SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-        )
+        table = terminal.table(title, escape(self.warning()))
         table.add_column("mode")
         names = list(next(iter(self.measured.values())).means)
         for name in names:

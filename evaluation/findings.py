@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,6 +15,7 @@ from evaluation.figures import Estimate
 from evaluation.intervals import estimates
 from evaluation.rejection import Rejection, rejection
 from evaluation.slices import Part, groups_by, sliced
+from naru import terminal
 from naru.errors import NaruError
 
 
@@ -139,7 +139,7 @@ def _json(one: Estimate) -> dict[str, Any]:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = terminal.table(title)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
     return table

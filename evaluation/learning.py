@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from evaluation import fit as fitting
@@ -14,6 +13,7 @@ from evaluation.calibrate import LEAST, cross_fit, sigmoid
 from evaluation.candidates import Candidates, of_mode
 from evaluation.directions import ndcg
 from evaluation.reliability import ece, log_loss
+from naru import terminal
 from naru.relevance import Relevance
 
 REPEATS = 5
@@ -74,14 +74,9 @@ def _fitted(
 
 def table(found: Iterable[Learnt]) -> Table:
     """A curve for the terminal."""
-    made = Table(
-        title="How many judged queries are enough",
-        title_justify="left",
-        caption=f"Hybrid, on the half of the queries that was left out; means over {REPEATS} draws.",
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+    made = terminal.table(
+        "How many judged queries are enough",
+        f"Hybrid, on the half of the queries that was left out; means over {REPEATS} draws.",
     )
     for name in ("queries", "nDCG@10 over the prior's", "worst draw", "ECE", "log loss"):
         made.add_column(name, justify="right")

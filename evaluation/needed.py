@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from naru.errors import NaruError
+from naru.errors import missing_extra
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "scipy": "scipy", "ir_measures": "ir-measures"}
 
@@ -13,6 +13,4 @@ def needed(*modules: str) -> None:
     """NaruError that says what to install where one of the modules is not there."""
     missing = [_DISTRIBUTIONS[module] for module in modules if find_spec(module) is None]
     if missing:
-        raise NaruError(
-            f"This needs {' and '.join(missing)}: pip install '.[evaluation]' in the folder of naru, or make setup."
-        )
+        raise missing_extra(f"This needs {' and '.join(missing)}", "evaluation")

@@ -28,7 +28,7 @@ from typing import Literal
 
 import numpy as np
 
-from evaluation.arrays import Booleans, Floats, Integers
+from evaluation.arrays import Booleans, Floats, Integers, renumbered
 
 Per = Literal["hit", "query"]
 
@@ -91,7 +91,7 @@ class Shown:
     def select(self, chosen: Booleans) -> Shown:
         """The chosen queries [q], numbered anew."""
         rows = chosen[self.query]
-        units = np.unique(self.units[chosen], return_inverse=True)[1].astype(np.int64)
+        units = renumbered(self.units[chosen])
         return Shown((np.cumsum(chosen) - 1)[self.query[rows]], self.logit[rows], self.right[rows], units)
 
     def counts(self, cutoff: float) -> tuple[Floats, Floats]:

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from evaluation.arrays import Booleans, Floats, Integers
+from evaluation.arrays import Booleans, Floats, Integers, renumbered
 from evaluation.figures import Estimate
 
 BINS = 15
@@ -85,10 +85,10 @@ def reliability(
     """
     values = {name: measure(probability, relevant) for name, measure in MEASURES.items()}
     drawn: dict[str, list[float]] = {name: [] for name in MEASURES}
-    own = np.arange(len(probability)) if units is None else np.unique(units, return_inverse=True)[1]
+    own = np.arange(len(probability)) if units is None else renumbered(units)
     if own.max(initial=0) < 1:
         return {name: Estimate(value) for name, value in values.items()}
-    for rows in _resamples(own.astype(np.int64), draws, seed):
+    for rows in _resamples(own, draws, seed):
         for name, measure in MEASURES.items():
             drawn[name].append(measure(probability[rows], relevant[rows]))
     estimates = {}

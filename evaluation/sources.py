@@ -16,9 +16,11 @@ import numpy.typing as npt
 from evaluation.figures import Cut
 from evaluation.runs import Ranking, Run
 from naru.cutoffs import Cutoff
-from naru.documents import Document, Hit, Passage
+from naru.documents import Document, Passage
 from naru.errors import NaruError
 from naru.text import Analyzer, normalize
+from search import Answer
+from search.wire import read_answer
 
 DEEPEST_SERVED = 100
 """Hits that a service gives at most."""
@@ -37,14 +39,6 @@ class Described:
     calibrated: bool
     made_from: Mapping[str, str] = field(default_factory=dict)
     cutoffs: Sequence[Cut] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """What a service answered."""
-
-    hits: tuple[Hit, ...]
-    answerable: float | None = None
 
 
 class Service:
@@ -73,30 +67,10 @@ class Service:
             {"service": self.url, "indexed": about["created"]},
         )
 
-    def search(self, query: str, *, mode: str = "hybrid", limit: int = 10, anyway: bool = False) -> Returned:
-        """As a searcher's. NaruError for what the service refuses, in its words."""
-        asked = {
-            "query": query,
-            "mode": mode,
-            "limit": limit,
-            "highlight": "off",
-            "anyway": anyway,
-        }
-        said = self.ask(asked)
-        return Returned(
-            tuple(
-                Hit(
-                    Passage(hit["id"], hit["text"], hit["title"], hit["metadata"]),
-                    hit["rank"],
-                    hit["logit"],
-                    hit["probability"],
-                    hit["semantic"],
-                    hit["lexical"],
-                )
-                for hit in said["hits"]
-            ),
-            said.get("answerable"),
-        )
+    def search(self, query: str, *, mode: str = "hybrid", limit: int = 10, anyway: bool = False) -> Answer:
+        """As a searcher's, without tokens. NaruError for what the service refuses, in its words."""
+        asked = {"query": query, "mode": mode, "limit": limit, "highlight": "off", "anyway": anyway}
+        return read_answer(self.ask(asked))[0]
 
     def cutoffs(self, mode: str) -> list[Cut]:
         """The levels that the service offers in a mode."""

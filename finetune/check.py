@@ -68,10 +68,6 @@ class Findings:
         """Bad rows in what people wrote."""
         return [finding for finding in self.found if finding.bad and not finding.made]
 
-    @property
-    def warnings(self) -> list[Finding]:
-        return [finding for finding in self.found if not finding.bad]
-
     def table(self) -> Table:
         """For the terminal: one line a finding."""
         table = Table("data", "found", "rows", "where", title="Checked before training")

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from naru import terminal
 from naru.documents import Document
-from naru.errors import NaruError, Stopped
+from naru.errors import NaruError, Stopped, missing_extra
 from naru.words import read_words
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def _training() -> Any:
 
         import finetune.train
     except ModuleNotFoundError as error:
-        raise NaruError(
-            f"Training needs {error.name}: pip install '.[finetune]' in the folder of naru, or make setup."
-        ) from error
+        raise missing_extra(f"Training needs {error.name}", "finetune") from error
     datasets.disable_progress_bars()
     return finetune.train
 

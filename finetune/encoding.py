@@ -12,8 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from finetune.model import open_model
 from finetune.recipe import Model
-from naru.bundle import DESCRIPTION
-from naru.encoder import DEFAULT_ENCODER, open_encoder
+from naru.encoder import is_bundle, open_encoder
 
 Vectors = npt.NDArray[np.float32]
 
@@ -47,6 +46,6 @@ def encoder_of(location: str, threads: int | None = None) -> Encoder:
 
     Raises NaruError where there is no encoder of that name, or it cannot be had.
     """
-    if location == DEFAULT_ENCODER or (Path(location) / DESCRIPTION).is_file():
+    if is_bundle(location):
         return open_encoder(location, threads=threads)
     return SentenceEncoder(open_model(Model(base=location), Path(), seed=0))

@@ -25,7 +25,7 @@ from finetune.encoders.hubcache import fetched
 from finetune.recipe import Lora, Model, Recipe
 from finetune.recipe.agreement import models_of
 from finetune.recipe.tables import Places
-from naru.errors import NaruError
+from naru.errors import NaruError, missing_extra
 from naru.presets import Preset, positions_of, preset_of
 
 PATH = re.compile(r"^[./~]|\\|/.*/|/$")  # what only a path is written like: nothing that the Hub could have
@@ -60,9 +60,7 @@ def check_models(recipe: Recipe, root: Path) -> None:
 def check_lora(model: Model) -> None:
     """NaruError where LoRA is wanted, and the package it takes is not there."""
     if model.lora is not None and importlib.util.find_spec("peft") is None:
-        raise NaruError(
-            "[model.lora] needs peft: pip install '.[finetune]' in the folder of naru, or make setup."
-        )
+        raise missing_extra("[model.lora] needs peft", "finetune")
 
 
 def open_model(
@@ -98,7 +96,6 @@ def open_model(
     if model.lora is not None:
         with places.naming("model.lora"):
             _add_lora(opened, model.lora)
-    opened.model_card_data.generate_widget_examples = False  # the card is our own
     return opened.to("cuda" if torch.cuda.is_available() else "cpu")
 
 

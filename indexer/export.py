@@ -16,7 +16,7 @@ import numpy as np
 
 from naru.bundle import DESCRIPTION, TOKENIZER, EncoderInfo, Parity, fingerprint, write_description
 from naru.encoder import Encoder, Vectors
-from naru.errors import NaruError
+from naru.errors import NaruError, missing_extra
 
 try:
     import onnx
@@ -33,9 +33,7 @@ try:
     from indexer.pooling import append_head, pooling_of
     from naru.presets import PRESETS, positions_of, preset_of
 except ModuleNotFoundError as missing:
-    raise NaruError(
-        f"`naru export` needs {missing.name}: pip install '.[export]' in the folder of naru, or make setup."
-    ) from missing
+    raise missing_extra(f"`naru export` needs {missing.name}", "export") from missing
 
 PRECISIONS = ("fp32", "int8")
 LEAST_COSINE = 0.9999

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from naru.errors import NaruError
+from naru.errors import missing_extra
 
 KOREAN = (
     "Pretendard",
@@ -157,7 +157,5 @@ def _matplotlib() -> Any:
     try:
         import matplotlib
     except ImportError as error:
-        raise NaruError(
-            "Drawing needs matplotlib: pip install '.[evaluation]' in the folder of naru, or make setup."
-        ) from error
+        raise missing_extra("Drawing needs matplotlib", "evaluation") from error
     return matplotlib

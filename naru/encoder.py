@@ -155,6 +155,11 @@ def _batches(lengths: Sequence[int]) -> Iterator[npt.NDArray[np.intp]]:
             first = last
 
 
+def is_bundle(name: str) -> bool:
+    """Whether `open_encoder` takes the name: that of the bundled encoder, or of a folder with a bundle's description."""
+    return name == DEFAULT_ENCODER or (Path(name) / DESCRIPTION).is_file()
+
+
 def open_encoder(name_or_path: str | Path | None = None, *, threads: int | None = None) -> Encoder:
     """The bundled naru-mini for None or "naru-mini", else the bundle in the folder named."""
     if name_or_path is not None and str(name_or_path) != DEFAULT_ENCODER:

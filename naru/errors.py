@@ -15,6 +15,11 @@ class NaruError(Exception):
     """
 
 
+def missing_extra(needs: str, extra: str) -> NaruError:
+    """The error of what needs packages that a plain install leaves out; `needs` says what needs which."""
+    return NaruError(f"{needs}: pip install '.[{extra}]' in the folder of naru, or make setup.")
+
+
 class UnavailableError(NaruError):
     """Nothing is wrong with what was asked: something it needs does not answer now. The service says 503."""
 

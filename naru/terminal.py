@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -72,6 +73,19 @@ def hit(found: Hit, snippet: str, spans: Sequence[Span]) -> None:
     for span in spans:
         body.stylize("bold yellow", span.start, span.end)
     out.print(Text("    ").append_text(body), soft_wrap=True)
+
+
+def table(title: str, caption: str = "") -> Table:
+    """A table of figures under its title, in markup."""
+    return Table(
+        title=title,
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
 
 
 def collections(found: Sequence[Listed]) -> None:

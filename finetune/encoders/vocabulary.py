@@ -10,7 +10,7 @@ each at the old vocabulary's scale, with a random part that keeps tokens of one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,6 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 
 Floats = npt.NDArray[np.float32]
-Tokenize = Callable[[list[str]], list[list[int]]]
 
 SEEN = 5  # parallel blocks a token must occur in for its translations to be trusted
 TRANSLATIONS = 8  # old tokens a new one is made of

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from finetune.mining.settings import Mining
+from naru import terminal
 
 FILTERS = {
     "positives": "known positives",
@@ -77,7 +77,7 @@ class Mined:
 
     def table(self) -> Table:
         """For the terminal: what came in, what each filter dropped, what went out."""
-        table = _table(f"{self.output}: {self.written:,} rows of {self.settings.number} negatives")
+        table = terminal.table(f"{self.output}: {self.written:,} rows of {self.settings.number} negatives")
         table.add_column("")
         table.add_column("count", justify="right")
         table.add_column("share", justify="right")
@@ -102,7 +102,7 @@ class Mined:
 
     def sample_table(self) -> Table:
         """For the terminal: some rows, each text cut to a line."""
-        table = _table("a look at some rows")
+        table = terminal.table("a look at some rows")
         table.expand = True
         table.add_column("", no_wrap=True)
         table.add_column("score", justify="right", no_wrap=True)
@@ -117,10 +117,6 @@ class Mined:
                     f"negative{where}", _score(negative.score), _line(negative.text), end_section=last
                 )
         return table
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def _percent(part: int, whole: int) -> str:

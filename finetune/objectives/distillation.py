@@ -84,10 +84,6 @@ class Distillation(nn.Module):
             errors.append(functional.mse_loss(given, wanted))
         return torch.stack(errors).mean()
 
-    def get_config_dict(self) -> dict[str, Any]:
-        """The parameters, for the model card that sentence-transformers writes."""
-        return {"unit": self.unit, "projection": self.projection is not None}
-
 
 class Relations(nn.Module):
     """The cosines between the texts of a batch as the teacher has them (Tung and Mori 2019; Park et al. 2019).
@@ -123,10 +119,6 @@ class Relations(nn.Module):
         found, wanted = (given @ given.T)[strangers], wanted[strangers]
         spread = (wanted - wanted.mean()).square().sum()
         return (found - wanted).square().sum() / spread.clamp(min=1e-6)
-
-    def get_config_dict(self) -> dict[str, Any]:
-        """The parameters, for the model card that sentence-transformers writes."""
-        return {"translations": self.translations}
 
 
 def opened(base: str, root: Path, device: torch.device) -> SentenceTransformer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -75,7 +74,3 @@ class HybridLoss(nn.Module):
         given = functional.log_softmax(cosines / self.temperature, dim=1)
         divergence = functional.kl_div(given, wanted, reduction="batchmean")
         return self.alpha * cosine + (1 - self.alpha) * divergence
-
-    def get_config_dict(self) -> dict[str, Any]:
-        """The parameters, for the model card that sentence-transformers writes."""
-        return {"alpha": self.alpha, "temperature": self.temperature, "margin": self.margin}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -130,13 +129,3 @@ class JointLoss(nn.Module):
         cosines = functional.normalize(first, dim=1) @ functional.normalize(second, dim=1).T
         shares = functional.log_softmax(cosines / self.temperature, dim=1)
         return -shares.diagonal()[belong].mean()
-
-    def get_config_dict(self) -> dict[str, Any]:
-        """The parameters, for the model card that sentence-transformers writes."""
-        return {
-            "classes": self.classes,
-            "weight": self.weight,
-            "label_smoothing": self.label_smoothing,
-            "temperature": self.temperature,
-            "together": self.together,
-        }

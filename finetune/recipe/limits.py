@@ -1,15 +1,11 @@
-"""What a value of a recipe may be, written beside its type: `Annotated[float, Above(0)]`."""
+"""What a value of a recipe may be, written beside its type: `Annotated[float, Above(0)]`.
+
+`says` of each is what was expected, for a value that is out of the limit, and None for one that is within."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-
-class Limit(Protocol):
-    def says(self, value: Any) -> str | None:
-        """What was expected, for a value that is out of the limit; None for one that is within."""
 
 
 @dataclass(frozen=True)

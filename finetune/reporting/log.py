@@ -46,7 +46,6 @@ class Entry:
     minutes: float
     loss: float | None
     learning_rate: float | None
-    grad_norm: float | None
     figures: Mapping[str, float]
 
 
@@ -162,7 +161,6 @@ def _entry(said: Mapping[str, Any]) -> Entry:
         minutes=float(said.get("minutes") or 0.0),
         loss=_number(said.get("loss")),
         learning_rate=_number(said.get("learning_rate")),
-        grad_norm=_number(said.get("grad_norm")),
         figures=dict(_figures(said)),
     )
 

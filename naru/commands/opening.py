@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from naru import settings
-from naru.errors import NaruError, none_in
+from naru.errors import NaruError, missing_extra, none_in
 
 if TYPE_CHECKING:
     from evaluation.sources import Encodes
@@ -20,19 +20,16 @@ if TYPE_CHECKING:
 
 def any_encoder(name: str) -> Encodes:
     """An encoder bundle where there is one, else a model as training opens it: by preset, folder or name."""
-    from naru.bundle import DESCRIPTION
-    from naru.encoder import DEFAULT_ENCODER, open_encoder
+    from naru.encoder import is_bundle, open_encoder
 
     threads = settings.load().encoder.threads
-    if name == DEFAULT_ENCODER or (Path(name) / DESCRIPTION).is_file():
+    if is_bundle(name):
         return open_encoder(name, threads=threads)
     try:
         from finetune.encoding import encoder_of
     except ImportError as error:
-        raise NaruError(
-            f"{name} is no encoder bundle; a sentence-transformers model needs: "
-            'pip install ".[finetune]" in the folder of naru, or make setup.'
-        ) from error
+        what = f"{name} is no encoder bundle; a sentence-transformers model needs {error.name}"
+        raise missing_extra(what, "finetune") from error
     return encoder_of(name, threads)
 
 
