@@ -135,9 +135,7 @@ def _check(asked: Asked, judged: Split, searcher: Searcher | Service | None, dep
         parts(judged, field, list(judged.answerable))
     if isinstance(searcher, Searcher):
         wanted = judged.relevant
-        if wanted and not any(
-            searcher.collection.retrieve(wanted[at : at + 1000]) for at in range(0, len(wanted), 1000)
-        ):
+        if wanted and not searcher.collection.retrieve(wanted):
             raise NaruError(
                 f"Not one of the {len(wanted):,} relevant passages of the split {judged.name!r} is in the collection "
                 f"{searcher.collection.name!r}: {some(wanted)}. Give the judgements of this collection."

@@ -17,8 +17,6 @@ from naru.beir import Beir, Qrels, Split, relevant
 from naru.documents import Hit, Passage
 from naru.errors import NaruError, some
 
-_BATCH = 1000
-
 
 class Found(Protocol):
     @property
@@ -177,9 +175,6 @@ def assess(
 
 
 def _missing(qrels: Qrels, retrieve: Callable[[Sequence[str]], Iterable[Passage]]) -> list[str]:
-    wanted, missing = relevant(qrels), list[str]()
-    for start in range(0, len(wanted), _BATCH):
-        batch = wanted[start : start + _BATCH]
-        there = {passage.id for passage in retrieve(batch)}
-        missing += [document for document in batch if document not in there]
-    return missing
+    wanted = relevant(qrels)
+    there = {passage.id for passage in retrieve(wanted)}
+    return [document for document in wanted if document not in there]

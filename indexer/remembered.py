@@ -10,7 +10,6 @@ import fcntl
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 from zlib import crc32
 
@@ -47,9 +46,7 @@ class Remembered:
                 self._close()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._close()
 
     def vectors(self, texts: Sequence[str], encode: Encode) -> tuple[Vector, list[str]]:

@@ -10,7 +10,6 @@ import sys
 from dataclasses import dataclass
 from threading import Event, Thread
 from time import monotonic
-from types import TracebackType
 from typing import Self
 
 from naru.encoder import Encoder, open_encoder
@@ -124,9 +123,7 @@ class Following:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()

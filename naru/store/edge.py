@@ -20,14 +20,14 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from naru.documents import Passage
-from naru.errors import NaruError, UnavailableError, index_command
+from naru.errors import NaruError, UnavailableError
 from naru.filters import Filter
 from naru.store import Description, Published, Request, Scored, ranking
 from naru.store import payload as payloads
 from naru.store.edge_build import EdgeBuild
 from naru.store.edge_files import AGAIN, FORMAT, load_shard, plain_errors, read_header, read_manifest
 from naru.store.edge_words import PASSAGE, filter_of, found_of, query_of
-from naru.store.points import check_name
+from naru.store.points import check_name, unknown
 from naru.store.versions import Lease, Versions
 
 _PAGE = 512
@@ -51,7 +51,7 @@ class EdgeStore:
         versions = Versions(self._folder / name)
         lease = versions.take_current()
         if lease is None:
-            raise self._unknown(name)
+            raise unknown(self, name)
         try:
             return EdgeCollection(name, versions, lease)
         except BaseException:
@@ -82,7 +82,7 @@ class EdgeStore:
     def delete(self, name: str) -> None:
         versions = Versions(self._folder / check_name(name))
         if versions.current() is None:
-            raise self._unknown(name)
+            raise unknown(self, name)
         versions.withdraw()
         shutil.rmtree(self.cache(name), ignore_errors=True)
 
@@ -91,13 +91,6 @@ class EdgeStore:
 
     def close(self) -> None:
         """Nothing to do: what is open belongs to its collection or build."""
-
-    def _unknown(self, name: str) -> NaruError:
-        there = ", ".join(self.names()) or "none"
-        return NaruError(
-            f"No collection {name!r} in {self.location}; there: {there}. "
-            f"Build it with `{index_command(self.location, name)}`."
-        )
 
     def _check(self) -> None:
         marker = self._folder / "naru-store.json"

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from naru.errors import NaruError
-from naru.store import Point
+from naru.errors import NaruError, index_command
+from naru.store import Point, Store
 from naru.store import payload as payloads
 
 MOST_INDEXES = 16
@@ -39,6 +39,15 @@ def check_name(name: str) -> str:
             "Hangul), beginning with a letter, a digit or '_'."
         )
     return name
+
+
+def unknown(store: Store, name: str) -> NaruError:
+    """The error of a name that no collection of the store has."""
+    there = ", ".join(store.names()) or "none"
+    return NaruError(
+        f"No collection {name!r} in {store.location}; there: {there}. "
+        f"Build it with `{index_command(store.location, name)}`."
+    )
 
 
 def batches(points: Iterable[Point], dimension: int, count: int, size: int) -> Iterator[list[Entry]]:

@@ -20,12 +20,12 @@ from qdrant_client import models
 
 from naru.bm25 import Statistics
 from naru.documents import Passage
-from naru.errors import NaruError, index_command
+from naru.errors import NaruError
 from naru.filters import Filter
 from naru.store import Description, Manifest, Published, Request, Scored, ranking
 from naru.store import payload as payloads
 from naru.store.connection import Connection
-from naru.store.points import check_name
+from naru.store.points import check_name, unknown
 from naru.store.server_build import FORMAT, ServerBuild
 from naru.store.server_versions import (
     RELEVANCE,
@@ -62,7 +62,7 @@ class ServerStore:
         name = check_name(name)
         version = self._version(name)
         if version is None:
-            raise self._unknown(name)
+            raise unknown(self, name)
         return ServerCollection(name, version, self._connection)
 
     def published(self, name: str) -> Published | None:
@@ -95,7 +95,7 @@ class ServerStore:
         name = check_name(name)
         version = self._version(name)
         if version is None:
-            raise self._unknown(name)
+            raise unknown(self, name)
         self._connection.ask(
             lambda client: client.update_collection_aliases(
                 [models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=name))]
@@ -125,13 +125,6 @@ class ServerStore:
         """The published version of a collection that naru made."""
         version = aliases(self._connection).get(name)
         return version if version is not None and is_version(name, version) else None
-
-    def _unknown(self, name: str) -> NaruError:
-        there = ", ".join(self.names()) or "none"
-        return NaruError(
-            f"No collection {name!r} at {self.location}; there: {there}. "
-            f"Build it with `{index_command(self.location, name)}`."
-        )
 
 
 class ServerCollection:
@@ -168,8 +161,12 @@ class ServerCollection:
 
     def retrieve(self, ids: Sequence[str]) -> list[Passage]:
         keys = [str(payloads.point_id(id)) for id in ids]
-        records = retrieve(self._connection, self._version, list(dict.fromkeys(keys)), payloads.ORIGINAL)
-        found = {str(record.id): payloads.passage(record.payload or {}) for record in records}
+        wanted = list(dict.fromkeys(keys))
+        found: dict[str, Passage] = {}
+        for start in range(0, len(wanted), _PAGE):
+            batch = wanted[start : start + _PAGE]
+            records = retrieve(self._connection, self._version, batch, payloads.ORIGINAL)
+            found |= {str(record.id): payloads.passage(record.payload or {}) for record in records}
         return [found[key] for key in keys if key in found]
 
     def passages(self) -> Iterator[Passage]:
