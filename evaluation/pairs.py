@@ -109,8 +109,8 @@ class PairFigures:
             said.append(f"average precision {self.average_precision:.4f}, AUROC {self.auroc:.4f}")
             if self.auroc is not None and self.auroc < REVERSED:
                 said.append(
-                    "The labels look reversed: pairs that are called alike have lower cosines than the others. If 0 means "
-                    "alike in this file, say --alike 0."
+                    "The labels look reversed: pairs that are called alike have lower cosines than the others. Which label "
+                    "means alike in this file? --alike 0 or --alike 1 says so."
                 )
         return said + [f"{name:<20}{value:+.4f}" for name, value in self.correlations.items()]
 

@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -272,13 +273,16 @@ def _finished(source: Source, shape: Shape, values: Values, drafts: pa.Table, pl
 
 def _made(source: Source, path: Path, seed: int) -> Rows:
     """Weak pairs by a named reader (`finetune.weak.readers`)."""
-    from finetune.weak.readers import READERS
+    from finetune.weak.readers import READERS, passages
 
     if source.reader not in READERS:
         raise NaruError(
             f"Data {source.name!r}: unknown reader {source.reader!r}. Known: {', '.join(sorted(READERS))}."
         )
-    stream = islice(READERS[source.reader](path, random.Random(f"{seed} {source.name}")), source.rows)
+    reader = READERS[source.reader]
+    if source.columns:  # of `passages` alone: the others have files of their own
+        reader = partial(passages, columns=source.columns)
+    stream = islice(reader(path, random.Random(f"{seed} {source.name}")), source.rows)
     first = next(stream, None)
     if first is None:
         raise NaruError(f"Data {source.name!r}: reader {source.reader!r} found no row in {path}.")

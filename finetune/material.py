@@ -114,11 +114,21 @@ def _check_unmeasured(recipe: Recipe) -> None:
 
 
 def _check_readers(recipe: Recipe) -> None:
-    """NaruError, by key and line, for a reader that there is not, before any data are read."""
+    """NaruError, by key and line, for a reader that there is not, or columns that it does not ask for, before any data are
+    read."""
     for number, source in enumerate(recipe.data):
-        if source.reader is not None and source.reader not in READERS:
+        if source.reader is None:
+            continue
+        if source.reader not in READERS:
             raise recipe.places.refuse(
                 f"data[{number}].reader", f"is {source.reader!r}, no reader. {meant(source.reader, READERS)}"
+            )
+        named = ("text", "title") if source.reader == "passages" else ()
+        if other := sorted({*(source.columns or ())} - {*named}):
+            takes = f"takes {' and '.join(named)}" if named else "has columns of its own"
+            raise recipe.places.refuse(
+                f"data[{number}].columns",
+                f"names {', '.join(other)}, and the reader {source.reader!r} {takes}.",
             )
 
 

@@ -404,6 +404,12 @@ def test_the_running_service_has_loaded_no_training_library(serving: subprocess.
     assert "/transformers/" not in mapped
 
 
+def test_help_tells_the_defaults(naru: Shell) -> None:
+    """Typer takes "[default: …]" in a help text for its own markup, and leaves it out."""
+    assert "naru-data" in naru("index", "--help").stdout
+    assert "the model's" in naru("export", "--help").stdout
+
+
 def test_version_and_help(naru: Shell) -> None:
     assert naru("--version").stdout.startswith("naru ")
     for command in (

@@ -202,7 +202,7 @@ def _body(facts: CardFacts, language: Language, words: Words) -> str:
         dimension=encoder.dimension,
         similarity=encoder.similarity,
         prompts=prompts,
-        place=facts.name,
+        place=facts.recipe.get("training", {}).get("hub_model_id") or f"path/to/{facts.name}",
         query="카드를 잃어버렸어요",
         passage="분실 신고는 앱의 ‘카드 관리’에서 합니다.",
         figures=_comparison(facts, language),

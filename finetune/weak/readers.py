@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,26 +47,28 @@ def wiki_sentences(path: Path, rng: random.Random) -> Iterator[Row]:
             yield pair(*made)
 
 
-def passages(path: Path, rng: random.Random) -> Iterator[Row]:
+def passages(path: Path, rng: random.Random, columns: Mapping[str, str] | None = None) -> Iterator[Row]:
     """A sentence of a document put as a question, some of its words, or its title -> the document: for a domain that
     nobody has judged. All documents have their turn before one has its next: the first rows are of all of them.
 
-    Records have `text` and perhaps `title`; of a BEIR folder, its corpus. NaruError naming the line without a text.
+    Records have `text` and perhaps `title`, by these names or those that `columns` gives them; of a BEIR folder, its corpus.
+    NaruError naming the line without a text.
     """
     file = path / "corpus.jsonl" if path.is_dir() else path
+    title, text = (columns or {}).get("title", "title"), (columns or {}).get("text", "text")
     seen: set[int] = set()
     for turn in range(TURNS):
         if turn >= LEAST and len(seen) >= ENOUGH:
             return
         for line, record in records(str(file), Path(), None):
-            title, text = record.get("title") or "", record.get("text")
-            if not isinstance(text, str) or not isinstance(title, str):
+            heading, body = record.get(title) or "", record.get(text)
+            if not isinstance(body, str) or not isinstance(heading, str):
                 raise NaruError(
-                    f"{file}:{line}: has {', '.join(map(repr, record))}; documents to make pairs of have 'text', a "
-                    "string, and perhaps 'title'."
+                    f"{file}:{line}: has {', '.join(map(repr, record))}; documents to make pairs of have {text!r}, a "
+                    f'string, and perhaps {title!r}. Others are named by columns = {{text = "…", title = "…"}}.'
                 )
             (kind,) = rng.choices(list(KINDS), list(KINDS.values()))
-            made = kind(Paragraph(title, "", text), rng)
+            made = kind(Paragraph(heading, "", body), rng)
             if made is None or not made[0]:
                 continue
             row = pair(typed(made[0], rng, MISTYPED), made[1])

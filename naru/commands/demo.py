@@ -31,7 +31,7 @@ def demo(
         bool,
         typer.Option("--serve/--no-serve", envvar="DEMO_SERVE", help="Serve the search page afterwards."),
     ] = True,
-    english: Annotated[bool, typer.Option("--english", help="Say it in English. [default: Korean]")] = False,
+    english: Annotated[bool, typer.Option("--english", help="Say it in English. (default: Korean)")] = False,
 ) -> None:
     """Index the demo corpus, show three searches, and serve the search page."""
     from indexer.corpus import Corpus

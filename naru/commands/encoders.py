@@ -20,12 +20,12 @@ def export(
     precision: Annotated[
         str, typer.Option(help="Which graphs: fp32, int8, or both with a comma.")
     ] = "fp32,int8",
-    name: Annotated[str | None, typer.Option(help="The encoder's name. [default: the model's]")] = None,
-    base_model: Annotated[str | None, typer.Option(help="[default: as the model card says]")] = None,
-    licence: Annotated[str | None, typer.Option(help="[default: as the model card says]")] = None,
-    max_length: Annotated[int | None, typer.Option(min=2, help="Tokens read. [default: the model's]")] = None,
-    query_prefix: Annotated[str | None, typer.Option(help="[default: the model's]")] = None,
-    passage_prefix: Annotated[str | None, typer.Option(help="[default: the model's]")] = None,
+    name: Annotated[str | None, typer.Option(help="The encoder's name. (default: the model's)")] = None,
+    base_model: Annotated[str | None, typer.Option(help="(default: as the model card says)")] = None,
+    licence: Annotated[str | None, typer.Option(help="(default: as the model card says)")] = None,
+    max_length: Annotated[int | None, typer.Option(min=2, help="Tokens read. (default: the model's)")] = None,
+    query_prefix: Annotated[str | None, typer.Option(help="(default: the model's)")] = None,
+    passage_prefix: Annotated[str | None, typer.Option(help="(default: the model's)")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export an encoder to ONNX as a bundle that indexing and search load without torch."""

@@ -26,7 +26,7 @@ def evaluate(
     store: AskedOption = None,
     encoder: EncoderOption = None,
     mode: Annotated[
-        list[Mode] | None, typer.Option(help="May be given several times. [default: all three]")
+        list[Mode] | None, typer.Option(help="May be given several times. (default: all three)")
     ] = None,
     service: Annotated[
         str | None, typer.Option(help="Evaluate a running service at this URL instead of a store.")

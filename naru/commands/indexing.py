@@ -34,7 +34,8 @@ def index(
     characters: Annotated[
         bool,
         typer.Option(
-            "--characters/--no-characters", help="Index character bigrams: robust to typos, twice the size."
+            "--characters/--no-characters",
+            help="Index character bigrams: robust to typos, a quarter more space.",
         ),
     ] = True,
     stopwords: Annotated[Path | None, typer.Option(help="A file of words to leave out, one a line.")] = None,
@@ -45,11 +46,11 @@ def index(
     title: Annotated[
         str | None,
         typer.Option(
-            help="The field that holds the title (for a FAQ, the question). [default: title, where there is one]"
+            help="The field that holds the title (for a FAQ, the question). (default: title, where there is one)"
         ),
     ] = None,
     id: Annotated[
-        str | None, typer.Option("--id", help="The field that holds the id. [default: id, or _id]")
+        str | None, typer.Option("--id", help="The field that holds the id. (default: id, or _id)")
     ] = None,
     number_rows: Annotated[
         bool,
@@ -60,7 +61,7 @@ def index(
     encoding: Annotated[
         str | None,
         typer.Option(
-            help="The corpus files' encoding. [default: utf-8; in a folder of texts, CP949 or UTF-16 where a file is not]"
+            help="The corpus files' encoding. (default: utf-8; in a folder of texts, CP949 or UTF-16 where a file is not)"
         ),
     ] = None,
     skip_bad_rows: Annotated[bool, typer.Option(help="Go on past records that cannot be read.")] = False,

@@ -32,7 +32,7 @@ StoreOption = Annotated[
     str | None,
     typer.Option(
         "--store",
-        help="A folder, or the URL of a Qdrant server. [default: naru-data]",
+        help="A folder, or the URL of a Qdrant server. (default: naru-data)",
         callback=_some("store: expected a folder or a URL"),
     ),
 ]
@@ -40,7 +40,7 @@ AskedOption = Annotated[
     str | None,
     typer.Option(
         "--store",
-        help="A folder, the URL of a Qdrant server, or that of a running naru service. [default: naru-data]",
+        help="A folder, the URL of a Qdrant server, or that of a running naru service. (default: naru-data)",
         callback=_some("store: expected a folder or a URL"),
     ),
 ]
@@ -56,7 +56,7 @@ EncoderOption = Annotated[
     str | None,
     typer.Option(
         "--encoder",
-        help="An encoder bundle. [default: the bundled naru-mini]",
+        help="An encoder bundle. (default: the bundled naru-mini)",
         callback=_some("encoder"),
     ),
 ]

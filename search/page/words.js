@@ -13,7 +13,7 @@ const KO = {
   hybrid: "통합",
   semantic: "의미",
   lexical: "단어",
-  level: "보여 줄 범위",
+  level: "보여 줄 수준",
   all: "모두",
   sensitive: "폭넓게",
   balanced: "균형",
@@ -37,7 +37,7 @@ const KO = {
   unanswered: "답을 찾지 못했습니다.",
   unansweredWhy: (answerable, level) =>
     level
-      ? `‘${level}’ 범위에 드는 글이 없습니다.`
+      ? `‘${level}’ 수준에 드는 글이 없습니다.`
       : `이 컬렉션에 답이 있을 확률은 ${answerable}${particle(answerable, "으로", "로")}, 답을 내놓기에는 낮습니다.`,
   near: "비슷하지만 답이 아닐 수 있는 글",
   promise: (level, said, queries, least) => `${level}: ${said} (확률 ${least} 이상, 정답을 표시한 질문 ${number("ko", queries)}건으로 정했습니다)`,
@@ -53,23 +53,24 @@ const KO = {
     return `${named}${particle(levels.at(-1) ?? "", "을", "를")} 고를 수 없는 이유`;
   },
   noLevel: ({ needed, units, found, unit }) => {
-    const asked = unit === "group" ? "정답을 표시한 질문 묶음" : "정답을 표시한 질문";
-    if (needed !== null) return `${asked}이 모자라 아직 쓸 수 없습니다. 지금 ${units}건이고, 적어도 ${needed}건은 있어야 합니다.`;
+    const counted = unit === "group" ? "질문 묶음" : unit === "passage" ? "질문이 다루는 글(답이 없는 질문은 하나씩 셉니다)" : "질문";
+    if (needed !== null)
+      return `정답 데이터가 모자라 아직 쓸 수 없습니다. ${counted}: 지금 ${number("ko", units)}건, ${number("ko", needed)}건쯤 필요합니다.`;
     if (found.recall !== undefined) return `맞는 글이 검색되는 질문이 ${Math.round(found.recall * 100)}%뿐이라 쓸 수 없습니다.`;
     return "정답을 표시한 질문들에서 그런 약속을 지킬 수 있는 기준선을 찾지 못해 쓸 수 없습니다.";
   },
   doubtful: "딱 맞는 글은 없는 것 같습니다. 그나마 가까운 글을 보여 드립니다.",
   notes: {
-    keyboard: ({ typed, read }) => `영문 자판으로 치신 것 같아 ‘${typed}’ 대신 ‘${read}’${particle(read, "으로", "로")} 찾았습니다.`,
+    keyboard: ({ typed, read }) => `영문 자판 상태로 입력하신 것 같아 ‘${typed}’ 대신 ‘${read}’${particle(read, "으로", "로")} 찾았습니다.`,
     filtered: () => "걸어 둔 조건에 맞는 글이 하나도 없습니다.",
     rivals: ({ passages }) => `비슷하게 맞는 글이 ${passages}건이라, 기준을 넘을 만큼 확실한 글이 따로 없습니다. 기준을 낮추거나 아래의 비슷한 글을 살펴보세요.`,
     cut: ({ tokens }) => `검색어가 길어서 의미는 앞부분(${tokens}토큰)만 보고 찾았습니다.`,
-    void: () => "컬렉션이 바뀌어서 전에 보정한 확률과 범위별 약속은 더 이상 유효하지 않습니다. 다시 보정해야 합니다.",
+    void: () => "컬렉션이 바뀌어서 전에 보정한 확률과 수준별 약속은 더 이상 유효하지 않습니다. 다시 보정해야 합니다.",
     promise: ({ cutoff }) =>
       `조건을 걸었거나 보여 드릴 글이 너무 많아서 ‘${KO[cutoff] ?? cutoff}’의 약속은 이 결과에 적용되지 않습니다.`,
     instead: ({ cutoff, percent }) => {
       const level = KO[cutoff] ?? cutoff;
-      return `‘${level}’${particle(level, "은", "는")} 이 컬렉션에서 약속할 수 없어, 대신 관련 확률이 ${percent} 이상인 글만 보여 드립니다.`;
+      return `‘${level}’${particle(level, "은", "는")} 이 컬렉션에서 약속할 수 없어, 대신 맞을 확률이 ${percent} 이상인 글만 보여 드립니다.`;
     },
     uncut: ({ cutoff }) => {
       const level = KO[cutoff] ?? cutoff;
@@ -79,12 +80,12 @@ const KO = {
   prior: "확률은 아직 보정되지 않은 기본값입니다. 정답을 표시한 질문으로 보정하면 믿을 수 있는 값이 됩니다.",
   priorLabel: "보정 전",
   underOne: "1% 미만",
-  probability: (percent) => `관련 확률 ${percent}`,
+  probability: (percent) => `맞을 확률 ${percent}`,
   untitled: "제목 없음",
   cosine: "의미 유사도",
   share: "단어 일치도",
   logit: "로짓",
-  id: "문서 번호",
+  id: "문서 ID",
   filterBy: (field, value) => `${field}: ${value} — 이 조건으로 좁히기`,
   unfilter: (field, value) => `${field}: ${value} — 조건 풀기`,
   fields: { category: "분류", date: "날짜", source: "출처" },

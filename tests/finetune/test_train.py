@@ -444,6 +444,12 @@ def test_a_missing_model_is_refused_by_key_before_data_are_read(
     ("change", "key", "said"),
     [
         ("data.0.reader=lore", "data[0].reader", "is 'lore', no reader."),
+        (
+            "data.0={reader='passages',columns={body='본문'}}",
+            "data[0].columns",
+            "'passages' takes text and title.",
+        ),
+        ("data.0={reader='law',columns={text='본문'}}", "data[0].columns", "'law' has columns of its own."),
         ("data.0.shape=triplets", "data[0].shape", "triplets want negative, and its columns are"),
         ("data.0.columns={query='물음'}", "data[0].columns.query", "no column '물음' (named for query)"),
         ("data.0.columns={asked='query'}", "data[0].columns.asked", "columns names 'asked', none of ours"),
@@ -458,6 +464,21 @@ def test_what_the_recipe_says_of_data_and_sizes_is_refused_by_key(
         train(staged(change), small, tmp_path / "out")
     assert str(caught.value).startswith(f"--set {change}: recipe key {key!r}")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reader", "columns", "said"),
+    [
+        ("passages", "{body='본문'}", "names body, and the reader 'passages' takes text and title."),
+        ("law", "{text='본문'}", "names text, and the reader 'law' has columns of its own."),
+    ],
+)
+def test_columns_that_a_reader_does_not_ask_for_are_refused_by_key(
+    reader: str, columns: str, said: str, small: Path, staged: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    with pytest.raises(NaruError) as caught:
+        train(staged(f"data.0.reader={reader}", f"data.0.columns={columns}"), small, tmp_path / "out")
+    assert str(caught.value) == f"--set data.0.columns={columns}: recipe key 'data[0].columns' {said}"
 
 
 def test_heads_that_do_not_divide_are_refused_by_key(

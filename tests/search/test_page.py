@@ -175,7 +175,7 @@ def test_bars_are_as_long_as_the_probabilities(page: Page, client: httpx.Client)
     for text, hit in zip(shown, hits, strict=True):
         rounded = round(hit["probability"] * 100)
         assert text == ("1% 미만" if rounded < 1 else f"{min(rounded, 99)}%")
-    assert page.one(".gauge").get_attribute("aria-label") == f"관련 확률 {shown[0]} (보정 전)"
+    assert page.one(".gauge").get_attribute("aria-label") == f"맞을 확률 {shown[0]} (보정 전)"
 
 
 def test_the_address_keeps_the_search(page: Page) -> None:
@@ -369,7 +369,7 @@ def test_a_level_that_is_not_to_be_had_says_what_it_takes(
             "정밀: 정답을 표시한 질문이 모자라 아직 쓸 수 없습니다. 지금 7건이고, 적어도 22건은 있어야 합니다."
         ]
         assert (
-            "‘정밀’은 이 컬렉션에서 약속할 수 없어, 대신 관련 확률이 90% 이상인 글만 보여 드립니다."
+            "‘정밀’은 이 컬렉션에서 약속할 수 없어, 대신 맞을 확률이 90% 이상인 글만 보여 드립니다."
             in page.text(".notice")
         )
         assert page.complaints() == []

@@ -137,7 +137,7 @@ def test_both_languages_say_all_of_it() -> None:
         assert "| law | recall@1 | 0.700 | 0.690 | -0.010 |" in half
         assert "| 판례 \\| law | 12,345 | pairs | ranking | 0.5 | 3 rows skipped |" in half
         assert '```toml\nname = "e5-triplets"' in half
-        assert 'SentenceTransformer("law-encoder")' in half
+        assert 'SentenceTransformer("path/to/law-encoder")' in half
         assert half.count("### ") == 6
     assert "80 of 100 steps" in english
     assert "100단계 중 80단계" in korean

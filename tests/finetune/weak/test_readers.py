@@ -160,6 +160,21 @@ def test_anybodys_documents_give_pairs_without_a_judgement(tmp_path: Path) -> No
     assert len({tuple(row.values()) for row in rows}) == len(rows)
 
 
+def test_documents_of_a_spreadsheet_say_which_columns_they_are(tmp_path: Path) -> None:
+    answer = (
+        "카드를 잃어버렸다면 신고가 먼저입니다. 접수되는 순간부터 승인이 막힙니다. 신고는 휴일에도 됩니다."
+    )
+    file = tmp_path / "faq.csv"
+    file.write_text(f"번호,질문,답변\nc1,카드 분실 신고,{answer}\n", encoding="utf-8")
+    with pytest.raises(NaruError, match=r"faq\.csv:2: has '번호', .*columns = \{text ="):
+        made(file, "passages")
+    columns = {"text": "답변", "title": "질문"}
+    rows = read(Source("s", file.name, reader="passages", columns=columns), tmp_path, seed=1)
+    documents = [str(row["document"]) for row in rows.dataset]
+    assert any("카드 분실 신고" in document for document in documents)
+    assert any("승인이 막힙니다" in document for document in documents)
+
+
 def test_the_first_pairs_are_of_all_documents(tmp_path: Path) -> None:
     lines = [
         f'{{"title": "{name}", "text": "{name} 신고는 여기서 합니다. 전화로도 됩니다."}}'
