@@ -49,7 +49,7 @@ def coverage(scores: Floats, units: Integers, alpha: float) -> Bound:
     if cutoff > -math.inf:
         return Bound(cutoff)
     missed = float(np.isneginf(scores).mean())
-    if missed >= alpha:
+    if missed >= alpha - 1e-9:
         return Bound(None)
     mean = float(
         sizes[sizes > 0].mean()

@@ -263,7 +263,7 @@ def _f1(said: Booleans, labels: Booleans) -> float:
 def _number(where: str, name: str, value: object) -> float:
     try:
         found = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise NaruError(f"{where}: {name!r} is {value!r}; expected a number.") from error
     if not np.isfinite(found):
         raise NaruError(f"{where}: {name!r} is {value!r}; expected a finite number.")

@@ -13,9 +13,9 @@ refused by tools that split at blanks.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,8 +74,8 @@ def read_run(path: Path) -> Run:
             raise NaruError(
                 f"{where}: rank {rank!r}, score {score!r}; expected a whole number and a number."
             ) from error
-        if not math.isfinite(ranking[document]):
-            raise NaruError(f"{where}: score {score!r}; expected a finite number.")
+        if not abs(ranking[document]) < _LARGEST:
+            raise NaruError(f"{where}: score {score!r}; expected a finite number, as float32 holds it.")
     if not found:
         raise NaruError(f"{path}: no results; expected lines of query Q0 document rank score tag.")
     return {query: _ranked(ranking.items()) for query, ranking in found.items()}
@@ -97,8 +97,8 @@ def _ranked(found: Iterable[tuple[str, float]]) -> Ranking:
 def _read_json(path: Path) -> Run:
     wanted = "expected an object {query: {document: score}} that is not empty"
     try:
-        said = json.loads("\n".join(line for _, line in placed(path)))
-    except ValueError as error:
+        said = json.loads("\n".join(line for _, line in placed(path)), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
         raise NaruError(f"{path}: not JSON: {error}; {wanted}.") from error
     if not isinstance(said, dict) or not said or not all(isinstance(found, dict) for found in said.values()):
         raise NaruError(
@@ -106,9 +106,17 @@ def _read_json(path: Path) -> Run:
         )
     for query, found in said.items():
         for document, score in found.items():
-            if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+            if isinstance(score, bool) or not isinstance(score, int | float) or not abs(score) < _LARGEST:
                 raise NaruError(f"{path}: query {query!r}, document {document!r}: score {score!r}; {wanted}.")
     return {query: _ranked(found.items()) for query, found in said.items()}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return found
 
 
 def _falling(query: str, ranking: Ranking) -> Iterator[np.float32]:

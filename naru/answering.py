@@ -8,6 +8,7 @@ knows, and the share that one of its first passages holds. `evaluation.answerabl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -92,6 +93,10 @@ class Answering:
     queries: int
     unanswerable: int
     threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.bias, self.threshold, *self.weights.values()))):
+            raise ValueError(f"the weights of a no-answer model are finite numbers, got {self}")
 
     def logit(self, hits: Sequence[Row], known: float, matched: float) -> float | None:
         """Of a search; None where nothing was found. NaruError where the hits are not of the mode fitted."""

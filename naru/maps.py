@@ -15,7 +15,7 @@ from itertools import pairwise
 class Beta:
     """The beta map of Kull, Silva Filho and Flach (2017): shift + high * ln(1 + e^z) - low * ln(1 + e^-z).
 
-    Beta(1, 1, 0) changes nothing. ValueError unless both slopes are above 0.
+    Beta(1, 1, 0) changes nothing. ValueError unless both slopes are above 0, and all is finite.
     """
 
     low: float
@@ -23,8 +23,8 @@ class Beta:
     shift: float
 
     def __post_init__(self) -> None:
-        if not (self.low > 0 and self.high > 0):
-            raise ValueError(f"the slopes of a beta map are above 0, got {self.low} and {self.high}")
+        if not (0 < self.low < math.inf and 0 < self.high < math.inf and math.isfinite(self.shift)):
+            raise ValueError(f"the slopes of a beta map are above 0 and all is finite, got {self}")
 
     def __call__(self, logit: float) -> float:
         return self.shift + self.high * softplus(logit) - self.low * softplus(-logit)
@@ -34,7 +34,7 @@ class Beta:
 class Knots:
     """A map through points, straight between them and of slope 1 beyond: what isotonic regression leaves.
 
-    ValueError unless there is a point and both coordinates rise strictly.
+    ValueError unless there is a point and both coordinates rise strictly and are finite.
     """
 
     raw: tuple[float, ...]
@@ -46,6 +46,8 @@ class Knots:
         for side in (self.raw, self.calibrated):
             if not all(before < after for before, after in pairwise(side)):
                 raise ValueError("the points of a map rise strictly in both coordinates")
+            if not all(map(math.isfinite, side)):
+                raise ValueError("the points of a map are finite")
 
     def __call__(self, logit: float) -> float:
         if logit <= self.raw[0]:

@@ -204,12 +204,12 @@ class Relevance:
             said = json.loads(text)
             if said["format"] != FORMAT:
                 raise DamagedError(where, f"it has format {said['format']!r}, and this naru reads {FORMAT}")
-            return cls({mode: _fit(one) for mode, one in said["fits"].items()}, _basis(said["basis"]))
+            return cls({mode: _fit(mode, said["fits"][mode]) for mode in MODES}, _basis(said["basis"]))
         except DamagedError:
             raise
         except NaruError as error:
             raise DamagedError(where, f"it is damaged: {str(error).rstrip('.')}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DamagedError(where, f"it is damaged: {error!r}") from error
 
     def _void(self, made: Made) -> str | None:
@@ -217,11 +217,14 @@ class Relevance:
 
 
 def _basis(said: Mapping[str, Any]) -> Basis:
-    sketches = {name: tuple(said.get(name, ())) for name in ("sketch", "asked")}
-    return Basis(**{**said, **sketches})
+    found = Basis(**{**said, "sketch": tuple(said["sketch"]), "asked": tuple(said["asked"])})
+    counts = (found.passages, found.prefetch, found.queries, found.answerable)
+    if not all(type(one) is int for one in counts):
+        raise ValueError(f"counts that are no whole numbers: {counts}")
+    return found
 
 
-def _fit(said: Mapping[str, Any]) -> Fit:
+def _fit(mode: str, said: Mapping[str, Any]) -> Fit:
     shape = said["map"]
     curve: Map | None = None
     if shape is not None:
@@ -230,6 +233,8 @@ def _fit(said: Mapping[str, Any]) -> Fit:
     answering = None if said["answering"] is None else Answering.from_json(said["answering"])
     scores, rivalry = Scores(**said["scores"]), float(said["rivalry"])
     channels = [one for one in (scores.semantic, scores.lexical) if one is not None]
+    if (scores.semantic is None, scores.lexical is None) != (mode == "lexical", mode == "semantic"):
+        raise ValueError(f"the mode {mode} has the weights of another: {said['scores']}")
     if not all(
         isinstance(one, int | float) and math.isfinite(one) for one in (scores.bias, *channels, rivalry)
     ):

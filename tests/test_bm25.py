@@ -106,3 +106,17 @@ def test_counting_merges_in_the_middle_without_a_trace(monkeypatch: pytest.Monke
     in_steps = statistics_of(count(terms) for terms in DOCUMENTS)
     np.testing.assert_array_equal(at_once.ids, in_steps.ids)
     np.testing.assert_array_equal(at_once.frequencies, in_steps.frequencies)
+
+
+def test_a_token_that_collides_into_more_documents_than_there_are_weighs_nothing_and_not_less() -> None:
+    ids = np.array([7], np.uint32)
+    statistics = Statistics(2, (1.0, 0.0, 0.0, 0.0), ids, np.array([4], np.uint32))
+    assert statistics.idf(ids).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("namespace", ["pair", "word", "char"])
+def test_what_is_no_term_weighs_three_tenths_of_one(namespace: str) -> None:
+    statistics = statistics_of([count({"term": ["카드"], namespace: ["분실"]}), count({"term": ["여권"]})])
+    query = query_vector({"term": ["카드"], namespace: ["분실"]}, statistics)
+    weights = dict(zip(query.indices.tolist(), query.values.tolist(), strict=True))
+    assert weights[token_id(namespace, "분실")] == pytest.approx(0.3 * weights[token_id("term", "카드")])

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from evaluation.calibrate import calibrate
 from indexer.corpus import Corpus
 from naru.__main__ import app
 from naru.beir import Beir
-from naru.relevance import Relevance
+from naru.relevance import MODES, Relevance
 from naru.store import open_store
 from search import Searcher
 
@@ -160,7 +161,8 @@ def test_its_calibration_is_what_fitting_to_its_judgements_gives(demo: tuple[Pat
 def test_a_calibration_of_ones_own_stays(demo: tuple[Path, str]) -> None:
     store, _ = demo
     with opened(store) as searcher:
-        own = Relevance({"hybrid": searcher.relevance.fit("hybrid")}, searcher.relevance.basis).to_json()
+        said = searcher.relevance
+        own = Relevance({mode: replace(said.fit(mode), rivalry=2.0) for mode in MODES}, said.basis).to_json()
         searcher.collection.keep_relevance(own)
     ask_demo(store)
     with opened(store) as searcher:

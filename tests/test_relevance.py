@@ -254,3 +254,61 @@ def test_cutoffs_are_found_by_name_or_say_why_not() -> None:
         fit.cutoff("sensitive")
     with pytest.raises(NaruError, match="nothing was calibrated"):
         replace(fit, cutoffs=()).cutoff("precise")
+
+
+def test_a_background_of_one_passage_gives_a_prior_all_the_same() -> None:
+    scores = Relevance.prior(Background(0.3, 0.0)).scores("hybrid")
+    assert scores.semantic is not None
+    assert math.isfinite(scores.semantic)
+    assert math.isfinite(scores.bias)
+
+
+@pytest.mark.parametrize(("part", "value"), [("rivalry", math.nan), ("scores", {"bias": math.inf})])
+def test_weights_that_are_not_finite_are_damage(part: str, value: object) -> None:
+    said = json.loads(FITTED.to_json())
+    fit = said["fits"]["hybrid"]
+    fit[part] = {**fit[part], **value} if isinstance(value, dict) else value
+    found = Relevance.kept(json.dumps(said), Collected())
+    assert "it is damaged: " in str(found.void)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("fits", "hybrid", "answering", "bias"), None),
+        (("fits", "hybrid", "answering", "weights", "known"), math.nan),
+        (("fits", "hybrid", "answering", "threshold"), "half"),
+        (("fits", "hybrid", "map", "shift"), math.nan),
+        (("fits", "semantic", "map", "raw", 1), math.inf),
+        (("fits", "hybrid", "rivalry"), 10**400),
+        (("fits", "lexical", "scores", "lexical"), None),
+        (("fits", "semantic", "scores", "lexical"), 1.0),
+        (("fits",), {}),
+        (("basis", "passages"), "many"),
+        (("basis", "queries"), 1.5),
+    ],
+    ids=lambda one: ".".join(map(str, one)) if isinstance(one, tuple) else "",
+)
+def test_what_no_fit_ever_wrote_is_damage(place: tuple[str | int, ...], value: object) -> None:
+    said = json.loads(FITTED.to_json())
+    *way, last = place
+    inner = said
+    for name in way:
+        inner = inner[name]
+    inner[last] = value
+    assert "it is damaged: " in str(Relevance.kept(json.dumps(said), Collected()).void)
+
+
+def test_a_file_that_is_no_text_is_no_calibration(tmp_path: Path) -> None:
+    path = tmp_path / "relevance.json"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(NaruError, match=r"relevance\.json: this is no calibration"):
+        Relevance.read(path, Collected())
+
+
+def test_what_came_counts_as_what_went_does() -> None:
+    """Of 200 passages ten are gone, and 28 of 218 are new: more than a tenth."""
+    basis = replace(BASIS, passages=200, sketch=sketched(PASSAGES[:200]))
+    made = Collected(passages=218, sketch=sketched(PASSAGES[10:228]))
+    assert "about 13% of them have come or gone" in str(basis.void(made))
+    assert basis.void(Collected(passages=209, sketch=sketched(PASSAGES[10:219]))) is None

@@ -25,7 +25,7 @@ from naru.text.normalize import Normalized, normalize
 from naru.text.requests import asking
 from naru.text.spacing import spaced
 
-RULES = 2
+RULES = 3
 """The version of everything in this package that decides tokens: raised when any text gives other tokens."""
 
 TITLE_WEIGHT = 3

@@ -30,7 +30,7 @@ _LAUGHED = re.compile(
     "["
     + "".join(jamo.join(lead, vowel, "ㅋ") for lead in jamo.LEADS for vowel in jamo.VOWELS)
     + "](?<![엌녘])"
-    "|[가-힣](?=[ㅋㅎ]{2})"
+    "|[가-힣](?=[ㅋㅎ]{2})(?<![좋놓넣낳닿쌓땋찧빻])"  # stems whose own letter it is
 )
 _MISSPELT = re.compile("됬|되(?=요|서(?![가-힣]))")
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from evaluation.answerable import LEAST, Queries, _weigh, cross_fit, fit, logits, queries, without
+from evaluation.answerable import (
+    LEAST,
+    Queries,
+    _folds,
+    _threshold,
+    _weigh,
+    cross_fit,
+    fit,
+    logits,
+    queries,
+    without,
+)
 from evaluation.candidates import Candidates
 from evaluation.rejection import auroc
 from naru.answering import Answering, matched, signals
@@ -235,3 +246,32 @@ def test_a_query_without_candidates_is_named() -> None:
     kept = candidates.query != 4
     with pytest.raises(NaruError, match="'q4' has no candidates"):
         signs(candidates.rows(kept), scores[kept])
+
+
+def told(held_out: np.ndarray, answerable: np.ndarray, units: np.ndarray) -> Queries:
+    return Queries(("s",), held_out[:, None], answerable, np.arange(len(units)), units)
+
+
+def test_too_few_groups_to_count_a_tenth_of_refuse_none_of_those_with_an_answer() -> None:
+    rng = np.random.default_rng(1)
+    answerable = np.arange(120) < 40
+    held_out = rng.normal(size=120) + answerable
+    two_groups = np.where(answerable, np.arange(120) // 20, np.arange(120))
+    least = 1 / (1 + np.exp(-held_out[answerable].min()))
+    assert _threshold(held_out, told(held_out, answerable, two_groups)) <= least + 1e-12
+    assert _threshold(held_out, told(held_out, answerable, np.arange(120))) > least
+
+
+def test_of_thresholds_that_part_alike_the_one_nearest_a_half_is_taken() -> None:
+    """Above -2.5 one with an answer is refused more, and above -2 one without: both part 39 of 40."""
+    held_out = np.concatenate([np.full(39, -3.0), [-2.0], [-2.5], np.linspace(0.5, 2.0, 39)])
+    given = told(held_out, np.arange(80) >= 40, np.arange(80))
+    assert _threshold(held_out, given) == 0.5
+    assert _threshold(held_out + 2.4, given) == pytest.approx(1 / (1 + np.exp(0.1)))
+
+
+def test_folds_have_their_share_of_both_kinds() -> None:
+    answerable = np.arange(200) < 35
+    fold = _folds(told(np.zeros(200), answerable, np.arange(200)))
+    assert np.bincount(fold[answerable]).tolist() == [7] * 5
+    assert np.bincount(fold[~answerable]).tolist() == [33] * 5

@@ -12,9 +12,10 @@ from rich.console import Console
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from evaluation.calibrate import Calibration, by_cosine, by_fusion, cross_fit, sigmoid, told_apart
+from evaluation.calibrate import Calibration, Crossed, by_cosine, by_fusion, cross_fit, sigmoid, told_apart
 from evaluation.calibrated import reasons, tables
 from evaluation.candidates import Candidates, Floats
+from evaluation.cutoffs import Offered, levels
 from evaluation.directions import Directions
 from evaluation.fit import Page, fit, fit_map, folds, likeliest, logits, ranking
 from evaluation.learning import curve
@@ -316,3 +317,43 @@ def test_judgements_that_tell_nothing_apart_teach_no_map_and_it_is_said(right: i
     assert not told_apart(candidates, PRIORS["hybrid"])
     found = reasons(Calibration(Relevance({mode: one.fit for mode, one in crossed.items()}), crossed))
     assert any(one.startswith(said) for one in found), found
+
+
+def test_cutoffs_are_chosen_by_logits_that_no_fit_saw() -> None:
+    for one in cross_fit(drawn(400), PRIORS).values():
+        assert one.fit.cutoffs == levels(Offered(one.candidates, one.logits))
+
+
+def often(candidates: Candidates, times: int) -> Candidates:
+    """Each query so many times over, in a group of its own."""
+    number = len(candidates.queries)
+    return replace(
+        candidates,
+        queries=tuple(f"{query} {turn}" for turn in range(times) for query in candidates.queries),
+        query=np.concatenate([candidates.query + turn * number for turn in range(times)]),
+        passages=candidates.passages * times,
+        semantic=np.tile(candidates.semantic, times),
+        lexical=np.tile(candidates.lexical, times),
+        grade=np.tile(candidates.grade, times),
+        relevant=np.tile(candidates.relevant, times),
+        known=np.tile(candidates.known, times),
+        groups=tuple(f"g{query:03}" for query in range(number)) * times,
+    )
+
+
+def test_the_doubt_about_a_map_counts_a_query_asked_four_times_as_once() -> None:
+    gains = [
+        cross_fit(often(drawn(200), times), {"hybrid": PRIOR})["hybrid"].gains["beta"] for times in (1, 4)
+    ]
+    assert gains[1][1] == pytest.approx(gains[0][1], rel=0.3)
+
+
+def test_what_a_cutoff_shows_is_what_reaches_it() -> None:
+    candidates = drawn(10)
+    said = ranking(candidates, PRIOR)
+    crossed = Crossed(candidates, Fit(PRIOR), said, {})
+    last = float(np.sort(said)[-30])
+    shown = said >= last
+    assert crossed.shown(last)["Brier"].value == pytest.approx(
+        ((sigmoid(said[shown]) - candidates.right[shown]) ** 2).mean()
+    )

@@ -165,3 +165,18 @@ def test_files(tmp_path: Path) -> None:
         compared(Wanted(a, b, tmp_path / "qrels", group="area"))
     with pytest.raises(NaruError, match="cannot be read"):
         compared(Wanted(a, str(tmp_path / "gone"), tmp_path / "qrels"))
+
+
+def test_the_verdict_goes_by_what_holm_makes_of_it() -> None:
+    """Six won of six: p is 2 / 2 ** 6 of one measure, and not below 5% of two."""
+    gained = [0.1] * 6 + [0.0] * 4
+    a, b = measured(A=[0.0] * 10, B=[0.5] * 10), measured(A=gained, B=[0.5] * 10)
+    one = compare(("a", a), ("b", b)).differences[0]
+    assert (one.p, one.holm, one.verdict) == (2 / 2**6, 4 / 2**6, "not told apart")
+    alone = compare(("a", measured(A=[0.0] * 10)), ("b", measured(A=gained))).differences[0]
+    assert (alone.holm, alone.verdict) == (2 / 2**6, "better")
+
+
+def test_what_only_rounding_tells_apart_is_a_tie() -> None:
+    one = compare(("a", measured(A=[0.3, 0.5])), ("b", measured(A=[0.1 + 0.2, 0.5]))).differences[0]
+    assert (one.won, one.tied, one.lost, one.p) == (0, 2, 0, 1)

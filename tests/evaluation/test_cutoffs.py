@@ -386,3 +386,72 @@ def test_the_best_accuracy_may_be_to_call_nothing_right() -> None:
     best = best_accuracy(np.array([0.9, 0.8, 0.1]), np.array([False, False, True]))
     assert (best.value, best.precision, best.recall) == (2 / 3, 0.0, 0.0)
     assert best.cutoff > 0.9
+
+
+def test_what_retrieval_misses_is_never_shown_in_full() -> None:
+    """Two relevant passages each; of ten queries in thirty one is not among the candidates, whatever the cut-off."""
+    rows = [row for number in range(30) for row in [(number, 2.0, 1), (number, 1.0, 1)][: 1 + (number >= 10)]]
+    found = judged(rows, [2] * 30).coverage(every=True)
+    assert (found.logit, found.found) == (None, {"recall": pytest.approx(2 / 3)})
+    assert judged(rows, [2] * 30).coverage().logit == 2.0
+
+
+@pytest.mark.parametrize("share", [0.6, 0.7, 0.8, 0.9, 0.95])
+def test_what_retrieval_misses_exactly_is_unreachable_and_no_matter_of_judgements(share: float) -> None:
+    """1 - 0.7 is a little more than 0.3: no number of judgements makes up for that."""
+    rows = [(number, 1.0, int(number >= round(100 * (1 - share)))) for number in range(100)]
+    found = promised(judged(rows, [1] * 100), f"sensitive={share}")
+    assert found.needed is None
+    assert found.reason.startswith("unreachable: ")
+
+
+def test_the_balanced_cutoff_counts_what_retrieval_missed() -> None:
+    # at 0.7 two of the three that are relevant are found, and three shown
+    found = judged([(0, 0.9, 1), (0, 0.8, 0), (1, 0.7, 1)], [1, 2]).best_f1()
+    assert found.logit == 0.7
+    assert found.found == pytest.approx({"F1": 2 * 2 / (3 + 3), "precision": 2 / 3, "recall": 2 / 3})
+
+
+def test_what_a_precise_cutoff_was_found_to_show() -> None:
+    """90 of 100 queries have a hit, 89 of them a right one; 10 relevant passages are not among the candidates."""
+    rows = [(number, 5.0, int(number > 0)) for number in range(90)]
+    found = judged(rows, [0] + [1] * 99).precision(Aim(0.9)).found
+    assert found == pytest.approx({"precision": 89 / 90, "shown": 0.9, "answered": 0.9, "recall": 89 / 99})
+
+
+def test_what_a_sensitive_cutoff_was_found_to_cover() -> None:
+    found = judged([(number, float(number), 1) for number in range(19)], [1] * 19).coverage()
+    assert found.logit == 1.0
+    assert found.found == pytest.approx({"coverage": 18 / 19, "recall": 1.0, "shown": 18 / 19})
+
+
+def test_silence_of_groups_is_found_in_groups() -> None:
+    """Fifty groups of two, of which both of one lie above: one in fifty, not two."""
+    rows = [(number, float(number // 2), 0) for number in range(100)]
+    found = judged(rows, [0] * 100, tuple(f"g{number // 2:02}" for number in range(100))).silence().found
+    assert found["shown"] == 1 / 50
+    assert found["shown at most"] == pytest.approx(binomtest(1, 50).proportion_ci(0.8, "exact").high)
+
+
+def test_below_a_cutoff_that_is_not_refuted_none_is_tried() -> None:
+    """Right at 5, wrong at 1, right again at 0: who looks on until all together are precise enough, finds it by chance."""
+    logit = np.concatenate([np.full(200, 5.0), np.full(200, 1.05), np.full(5000, 0.05)])
+    numbers = np.arange(len(logit))
+    hits = Shown.of(numbers, logit, logit != 1.05, numbers, 10)
+    assert hits.precision(0.0, "query") > 0.95
+    cutoff = precision(hits, Aim(0.9))
+    assert cutoff is not None
+    assert cutoff > 1.05
+
+
+def test_precision_of_hits_is_promised_from_twice_the_units_that_it_takes() -> None:
+    least = 2 * Aim(per="hit").needed()
+    for units, per in ((least - 1, "query"), (least, "hit")):
+        found = judged([(number, 5.0, 1) for number in range(units)], [1] * units).precision()
+        assert found.guarantee is not None
+        assert found.guarantee.per == per
+
+
+def test_of_equal_accuracies_the_best_shows_something() -> None:
+    best = best_accuracy(np.array([0.9, 0.8]), np.array([False, True]))
+    assert (best.cutoff, best.value, best.recall) == (0.8, 0.5, 1.0)

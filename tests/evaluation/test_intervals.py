@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
+from scipy.stats import norm
 
 from evaluation.intervals import bootstrap, estimates, groups_of, resamples
 from evaluation.measures import Measured
@@ -77,3 +78,20 @@ def test_estimates() -> None:
     numbers = groups_of(["a", "b", "c", "d"], {"a": "x", "c": "x"})
     assert numbers is not None
     assert numbers.tolist() == [0, 1, 0, 2]
+
+
+def test_groups_of_different_sizes_are_left_out_whole_where_the_tails_are_corrected() -> None:
+    """The jackknife behind BCa is over groups, each of its size: worked by hand from the same draws."""
+    rng = np.random.default_rng(6)
+    sizes = np.array([1, 2, 3, 4, 30] * 4)
+    groups = np.repeat(np.arange(20), sizes)
+    values = rng.exponential(size=(len(groups), 1)) + (sizes[groups] == 30)[:, None]
+    sums = np.bincount(groups, values[:, 0])
+    means = np.concatenate([counts @ sums / (counts @ sizes) for counts in resamples(20, 5_000, 1)])
+    without = np.array([values[groups != group].mean() for group in range(20)])
+    off = without.mean() - without
+    bend = (off**3).sum() / (6 * (off**2).sum() ** 1.5)
+    shift = norm.ppf((means < values.mean()).mean())
+    ends = shift + norm.ppf([0.025, 0.975])
+    shares = norm.cdf(shift + ends / (1 - bend * ends))
+    assert np.array(bootstrap(values, groups, seed=1))[:, 0] == pytest.approx(np.quantile(means, shares))

@@ -151,6 +151,11 @@ ONE = '{"sentence1": "가", "sentence2": "나", "score": 1}'
         ("pairs.xml", "<pairs/>", r"pairs\.xml: cannot tell how to read it by its name; expected \.jsonl"),
         ("pairs.csv", "a,b\n1,2\n", r"pairs\.csv:2: has the fields a, b; expected sentence1 and sentence2"),
         ("pairs.csv", f"{HEADER}가,나,1\n다,라,much\n", r"csv:3: 'score' is 'much'; expected a number"),
+        (
+            "pairs.jsonl",
+            f'{{"sentence1": "가", "sentence2": "나", "score": 1{400 * "0"}}}\n',
+            r"jsonl:1: 'score' is 10+; expected a number",
+        ),
         ("pairs.csv", f"{HEADER}가,나,nan\n", r"csv:2: 'score' is 'nan'; expected a finite number"),
         ("pairs.csv", f"{HEADER}가,,1\n", r"csv:2: 'sentence2' is None; expected text"),
         ("pairs.csv", f'{HEADER}"가,나,1\n', r"csv:2: not CSV: unexpected end of data"),
@@ -237,3 +242,21 @@ def test_labels_that_say_different_are_found_out_and_turned(tmp_path: Path) -> N
     assert turned.average_precision == 1.0
     assert "where 0 is alike" in turned.lines()[0]
     assert "reversed" not in "".join(turned.lines())
+
+
+def test_held_out_figures_know_nothing_of_the_pairs_they_measure() -> None:
+    """Labels that are noise: the best threshold looks better than chance, and those of the others do not."""
+    rng = np.random.default_rng(2)
+    labels, rows = np.arange(60) % 2 == 0, rng.normal(size=(120, 8)).astype(np.float32)
+    names = [str(number) for number in range(120)]
+    found = evaluate_pairs(Table(rows), Pairs(names[:60], names[60:], None, labels)).accuracy
+    assert found is not None
+    assert found.held_out < found.value - 0.05
+
+
+def test_a_score_that_is_asked_for_counts_as_alike(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("score\tsentence1\tsentence2\n3.0\t가\t나\n2.9\t다\t라\n", "utf-8")
+    labels = read_pairs(path, positive=3.0).labels
+    assert labels is not None
+    assert labels.tolist() == [True, False]

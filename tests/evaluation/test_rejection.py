@@ -92,3 +92,25 @@ def test_rejection_of_a_run() -> None:
     assert (grouped.auroc.low, grouped.auroc.high) == (0.5, 0.5)  # the only group is always drawn
     assert rejection({**run, "none": []}, judged).auroc.value == 1.0  # type: ignore[union-attr]
     assert rejection(run, Split("test", {"a": "?"}, {"a": {"1": 1}})) is None
+
+
+def test_what_is_said_of_an_answer_goes_before_the_first_hits_score() -> None:
+    qrels = {"a": {"1": 1}, "b": {"2": 1}, "none": {"1": 0}}
+    judged = Split("test", dict.fromkeys(qrels, "?"), qrels)
+    run = {"a": [("1", 0.1)], "b": [("1", 0.2)], "none": [("3", 0.9)]}
+    found = rejection(run, judged, {"a": 0.9, "b": 0.8, "none": 0.1})
+    assert found is not None
+    assert found.auroc.value == 1.0
+    assert found.area == pytest.approx((0 + 1 / 2 + 2 / 3) / 3)
+
+
+def test_the_p_value_of_a_gain_has_both_sides() -> None:
+    """Under a null as often below 5% as it says, not twice as often."""
+    rng = np.random.default_rng(6)
+    positive = np.arange(60) < 30
+    p = [
+        auroc_gain(rng.normal(size=60), rng.normal(size=60), positive, draws=200, seed=number).p
+        for number in range(200)
+    ]
+    assert (np.array(p) <= 0.05).mean() == pytest.approx(0.05, abs=0.035)
+    assert np.median(p) == pytest.approx(0.5, abs=0.12)

@@ -83,6 +83,9 @@ def test_a_run_as_json(tmp_path: Path) -> None:
         ('{"queries": 3, "modes": {}}', "naru evaluate --per-query"),
         ('{"q": {"a": "high"}}', "query 'q', document 'a': score 'high'"),
         ('{"q": {"a": NaN}}', "score nan"),
+        ('{"q": {"a": 1' + 400 * "0" + "}}", "score 1000"),
+        ('{"q": {"a": 1, "a": 2}}', "'a' is there twice"),
+        (100_000 * "[", "not JSON"),
     ):
         (tmp_path / "run.json").write_text(wrong, "utf-8")
         with pytest.raises(NaruError, match=re.escape(said)):
@@ -96,6 +99,7 @@ def test_a_run_as_json(tmp_path: Path) -> None:
         ("q Q0 a 1 0.5\n", "run:1: got 'q Q0 a 1 0.5'; expected six columns"),
         ("q Q0 a 1 0.5 x\nq Q0 a 2 0.4 x\n", "run:2: 'a' is there twice for the query 'q'"),
         ("q Q0 a first 0.5 x\n", "run:1: rank 'first', score '0.5'; expected a whole number and a number"),
+        ("q Q0 a 1 1e39 x\n", "run:1: score '1e39'; expected a finite number, as float32 holds it"),
         ("q Q0 a 1 nan x\n", "run:1: score 'nan'; expected a finite number"),
     ],
 )

@@ -444,12 +444,6 @@ def test_a_missing_model_is_refused_by_key_before_data_are_read(
     ("change", "key", "said"),
     [
         ("data.0.reader=lore", "data[0].reader", "is 'lore', no reader."),
-        (
-            "data.0={reader='passages',columns={body='본문'}}",
-            "data[0].columns",
-            "'passages' takes text and title.",
-        ),
-        ("data.0={reader='law',columns={text='본문'}}", "data[0].columns", "'law' has columns of its own."),
         ("data.0.shape=triplets", "data[0].shape", "triplets want negative, and its columns are"),
         ("data.0.columns={query='물음'}", "data[0].columns.query", "no column '물음' (named for query)"),
         ("data.0.columns={asked='query'}", "data[0].columns.asked", "columns names 'asked', none of ours"),

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from evaluation.answerable import matches
 from evaluation.calibrate import Calibration, calibrate
 from evaluation.candidates import collect
 from evaluation.command import Asked, run
 from evaluation.fit import logits
 from naru.__main__ import app
+from naru.answering import READ
 from naru.beir import Beir, Split, judgements
 from naru.encoder import Encoder
 from naru.errors import NaruError
@@ -221,3 +223,20 @@ def test_the_command_keeps_a_calibration_and_search_goes_by_it(
     collection = open_store(store).open("help")
     assert collection.relevance() == file.read_text("utf-8")
     collection.close()
+
+
+def test_what_a_query_shares_with_passages_is_looked_for_in_its_first_five_hits(
+    searcher: Searcher, split: Split
+) -> None:
+    candidates = collect(searcher, split)
+    one = candidates.select(np.arange(len(candidates.queries)) == 0)
+    answer = int(np.flatnonzero(one.right)[0])
+
+    def held(place: int) -> float:
+        order = [row for row in range(len(one.query)) if row != answer]
+        order.insert(place, answer)
+        ranked = np.empty(len(order))
+        ranked[order] = -np.arange(len(order))
+        return float(matches(searcher, one, ranked, split.queries)[0])
+
+    assert held(READ) < held(READ - 1) == held(0)

@@ -268,4 +268,21 @@ def test_changed_tokens_need_a_new_rules_version(analyzer: Analyzer) -> None:
     """A collection is searched with the analysis it was indexed with: raise RULES together with this digest."""
     said = [analyzer.tokens(GOLDEN), analyzer.query_tokens(GOLDEN)]
     digest = hashlib.sha256(repr(said).encode()).hexdigest()[:16]
-    assert (RULES, digest) == (2, "e2d8dd2da655aa21")
+    assert (RULES, digest) == (3, "e2d8dd2da655aa21")
+
+
+def test_a_letter_that_grows_when_lowered_moves_nothing(analyzer: Analyzer) -> None:
+    text = "İİ 카드"
+    places = [text[one.start : one.end] for one in analyzer.tokens(text) if one.text == "카드"]
+    assert set(places) == {"카드"}
+    assert [one.namespace for one in analyzer.tokens(text) if one.text == "카드"].count("char") == 1
+
+
+def test_a_stopword_is_one_however_it_is_written() -> None:
+    analyzer = Analyzer(AnalyzerSettings(stopwords=("API",)))
+    assert terms(analyzer, "API 신청") == terms(analyzer, "api 신청") == ["신청"]
+
+
+@pytest.mark.parametrize("text", ["2024.13.1.", "2023년 2월 30일"])
+def test_what_is_no_day_of_the_calendar_is_no_date(analyzer: Analyzer, text: str) -> None:
+    assert not [term for term in terms(analyzer, text) if term.startswith(("2024-13", "2023-02"))]

@@ -31,6 +31,7 @@ from naru.text import normalize
         pytest.param("카드\u00a0분실", "카드 분실", id="no-break space is a blank"),
         pytest.param("안되욬ㅋㅋㅋ", "안돼요ㅋㅋㅋ", id="laughing slid under a syllable"),
         pytest.param("했엏ㅎㅎ", "했어ㅎㅎ", id="ㅎ too"),
+        pytest.param("좋ㅎㅎ 넣ㅎㅎ 않ㅎㅎ", "좋ㅎㅎ 넣ㅎㅎ 않ㅎㅎ", id="stems that end in ㅎ stay"),
         pytest.param("부엌 해질녘", "부엌 해질녘", id="words that end in ㅋ stay"),
         pytest.param("됬어요 되요 안되서", "됐어요 돼요 안돼서", id="common misspellings"),
         pytest.param("되서울", "되서울", id="되서 inside a word stays"),
