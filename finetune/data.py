@@ -40,7 +40,8 @@ from naru.records import Record, Skip, refuse
 Ints = npt.NDArray[np.int32]
 CHUNK = 4096  # rows written at once
 LOOK = 100  # records that show which columns there are
-UNSEEN = "\u200b\u3164\ufeff"  # blank to people, not to str.strip
+BLANK = "\u200b\u3164\ufeff" + "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""What people see nothing of: str.strip takes the second part alone."""
 ENDINGS = "?!.…？！。 "  # of a text, with which it says the same
 SURROGATE = re.compile("[\ud800-\udfff]")
 TEXTS: dict[Shape, tuple[str, ...]] = {
@@ -225,7 +226,7 @@ def clean(value: Any) -> str:
         value = "\n".join(str(value[key]) for key in ("title", "text") if value.get(key))
     if value is None or isinstance(value, list | bytes) or value != value:
         return ""
-    text = unicodedata.normalize("NFC", str(value)).strip().strip(UNSEEN).strip()
+    text = unicodedata.normalize("NFC", str(value)).strip(BLANK)
     return "" if SURROGATE.search(text) else text
 
 

@@ -139,12 +139,12 @@ def _first(*values: str | None) -> str:
 
 
 def _prefixes(model: SentenceTransformer) -> tuple[str | None, str | None]:
-    """The model's own query and passage prompts; None where it states none for either side."""
+    """The model's own query and passage prompts; None where it states none for either side. A default that is the
+    queries' is none for passages."""
     prompts = model.prompts
     default = prompts.get(model.default_prompt_name or "")
-    passage = next(
-        (prompts[name] for name in ("passage", "document", "corpus") if prompts.get(name)), default
-    )
+    stated = (prompts[name] for name in ("passage", "document", "corpus") if prompts.get(name))
+    passage = next(stated, None if model.default_prompt_name == "query" else default)
     query = prompts.get("query") or default
     return (query or "", passage or "") if query or passage else (None, None)
 

@@ -95,7 +95,9 @@ def _whole(rows: Rows) -> None:
     """NaruError, by file and line, for the first row that cannot be measured."""
     names = rows.texts()
     for number, row in enumerate(rows.dataset):
-        wrong = next((f"{name} is empty, or no text" for name in names[:2] if not row[name]), None)
+        wrong = next(
+            (f"{name} is empty, or no text" for name in names[:3] if not row[name]), None
+        )  # one negative
         if rows.shape is Shape.SCORED and not 0 <= row["score"] <= 1:
             scale = next((note for note in rows.notes if note.startswith("scores")), "scores 0..1")
             wrong = f"score is no number, or out of range ({scale})"
@@ -151,20 +153,16 @@ def _reranking(evaluation: Evaluation, root: Path) -> Reranking:
         row = {ours: record.get(theirs) for ours, theirs in names.items()}
         for side in ("positives", "negatives"):
             row[side] = listed(row[side], names[side], place)
-        if (
-            not row["query"]
-            or not isinstance(row["positives"], list)
-            or not isinstance(row["negatives"], list)
-        ):
+        if not isinstance(row["positives"], list) or not isinstance(row["negatives"], list):
             raise NaruError(
                 f"{place}: reranking wants query, positives (a list) and "
                 f"negatives (a list); got {', '.join(record)}."
             )
-        rows.append(
-            Candidates(
-                clean(row["query"]),
-                [clean(text) for text in row["positives"]],
-                [clean(text) for text in row["negatives"]],
+        asked = clean(row["query"])
+        right, wrong = list(map(clean, row["positives"])), list(map(clean, row["negatives"]))
+        if not all((asked, *right, *wrong)):
+            raise NaruError(
+                f"{place}: a text is empty, or no text. What is evaluated on has to be whole: mend it."
             )
-        )
+        rows.append(Candidates(asked, right, wrong))
     return Reranking(rows)

@@ -332,7 +332,9 @@ def test_two_classes_of_pairs_that_may_be_verdicts_are_told(
     assert any("are read as two classes" in note for note in rows.notes) is told
 
 
-@pytest.mark.parametrize("value", ['["가", "나"]', '"\\ud83d 카드"', '"\u200b"', "null"])
+@pytest.mark.parametrize(
+    "value", ['["가", "나"]', '"\\ud83d 카드"', '"\u200b"', '"\u200b \u3164 \u200b"', "null"]
+)
 def test_what_is_no_text_is_empty(tmp_path: Path, value: str) -> None:
     rows = read_lines(tmp_path, f'{{"query": {value}, "document": "나"}}')
     assert rows.dataset[0] == {"query": "", "document": "나"}

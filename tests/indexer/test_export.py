@@ -108,6 +108,18 @@ def test_the_models_own_prompts_become_prefixes(make_model: MakeModel, tmp_path:
     assert np.abs(encoder.queries(texts) - encoder.passages(texts)).max() > 0.01
 
 
+def test_the_default_prompt_of_queries_is_none_of_passages(make_model: MakeModel, tmp_path: Path) -> None:
+    """E5 names its query's prompt as the default; adapted with passage_prefix = "", its passages have none."""
+    model = SentenceTransformer(str(make_model(prompts={"query": "query: ", "document": ""})), device="cpu")
+    model.default_prompt_name = "query"
+    model.save(str(tmp_path / "model"))
+    info = export(str(tmp_path / "model"), tmp_path / "bundle", precision=["fp32"])
+    assert (info.query_prefix, info.passage_prefix) == ("query: ", "")
+    np.testing.assert_allclose(
+        Encoder(tmp_path / "bundle").passages(["여권"]), model.encode_document(["여권"]), atol=1e-5
+    )
+
+
 def test_overrides_win_and_are_written(make_model: MakeModel, tmp_path: Path) -> None:
     wishes = Overrides("이름", "바탕", "mit", 16, "질문: ", "")
     model = make_model(prompts={"query": "query: ", "document": "passage: "})

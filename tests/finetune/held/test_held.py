@@ -93,9 +93,23 @@ def test_parallel_files_and_reranking(tmp_path: Path) -> None:
     table = open_held(Evaluation("e", "r.csv", shape="reranking"), tmp_path).data
     assert isinstance(table, Reranking)
     assert (table.rows[0].positives, table.rows[0].negatives) == (["나"], ["다"])
+    for blank in ({"query": " "}, {"positives": ["나", ""]}, {"negatives": ["\u200b"]}):
+        jsonl(tmp_path / "r.jsonl", {"query": "가", "positives": ["나"], "negatives": ["다"]} | blank)
+        with pytest.raises(NaruError, match=r"r\.jsonl:1: a text is empty, or no text\."):
+            open_held(Evaluation("e", "r.jsonl", shape="reranking"), tmp_path)
     jsonl(tmp_path / "r.jsonl", {"query": "가", "positives": "나", "negatives": ["다"]})
     with pytest.raises(NaruError, match=r"r\.jsonl:1: reranking wants query, positives \(a list\)"):
         open_held(Evaluation("e", "r.jsonl", shape="reranking"), tmp_path)
+
+
+def test_triplets_without_a_negative_cannot_be_measured(tmp_path: Path) -> None:
+    jsonl(
+        tmp_path / "t.jsonl",
+        {"query": "가", "document": "나", "negative": "다"},
+        {"query": "라", "document": "마", "negative": ""},
+    )
+    with pytest.raises(NaruError, match=r"t\.jsonl:2: negative is empty, or no text\."):
+        open_held(Evaluation("e", "t.jsonl"), tmp_path)
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
