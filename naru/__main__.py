@@ -19,6 +19,7 @@ from naru.commands.demo import demo
 from naru.commands.encoders import HANDED_ON, export, mine, train
 from naru.commands.evaluating import compare, evaluate, pairs
 from naru.commands.indexing import index
+from naru.commands.judging import judgements
 from naru.commands.searching import search
 from naru.commands.serving import serve
 from naru.errors import NaruError, Stopped
@@ -30,7 +31,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, index, search, serve, collections, delete, evaluate, calibrate, compare, pairs, export):
+for command in (
+    demo,
+    index,
+    search,
+    serve,
+    collections,
+    delete,
+    judgements,
+    calibrate,
+    evaluate,
+    compare,
+    pairs,
+    export,
+):
     app.command()(command)
 for handed_on in (train, mine):  # what is typed after these goes to finetune as it is, --help too
     app.command(context_settings=HANDED_ON, add_help_option=False)(handed_on)

@@ -30,6 +30,13 @@ def save_as_utf8(_: str | None) -> str:
     return "save the file as UTF-8."
 
 
+def pass_encoding(likely: str | None) -> str:
+    """The remedy where a command takes `--encoding`."""
+    if likely is None:
+        return "pass its encoding with `--encoding NAME`, or mend the line."
+    return f"pass `--encoding {likely}`."
+
+
 class UnreadableError(NaruError):
     """A file that cannot be read at all, and why; `reason` is without its name."""
 

@@ -108,6 +108,33 @@ def test_a_faq_is_indexed_by_the_names_of_its_columns(naru: Shell, tiny_bundle: 
     assert "two ways" in naru(*plain, "--id", "질문", "--number-rows", status=2).stderr
 
 
+def test_a_faq_and_judged_questions_from_spreadsheets_can_be_measured(naru: Shell, tiny_bundle: Path) -> None:
+    faq = "번호,질문,답변\n1,여권 수수료가 얼마예요,5만 원입니다.\n2,카드 분실 신고,앱에서 합니다.\n"
+    judged = "물음,번호\n여권 얼마,1\n카드 분실,2\n카드 신고,2\n김치찌개,\n"
+    (naru.folder / "faq.csv").write_text(faq, "cp949")
+    (naru.folder / "judged.csv").write_text(judged, "cp949")
+    corpus = ["--id", "번호", "--title", "질문", "--text", "답변", "--encoding", "cp949"]
+    naru("index", "faq.csv", "--collection", "faq", "--encoder", str(tiny_bundle), *corpus)
+    asked = [
+        "judged.csv",
+        "--output",
+        "judged",
+        "--query",
+        "물음",
+        "--document",
+        "번호",
+        "--corpus",
+        "faq.csv",
+    ]
+    assert "pass `--encoding cp949`" in naru("judgements", *asked, status=1).stderr
+    said = naru.json("judgements", *asked, *corpus, "--part", "test=1")
+    assert said == {"output": "judged", "parts": {"test": {"queries": 4, "answerable": 3}}}
+    plain = ["--split", "test", "--mode", "lexical", "--encoder", str(tiny_bundle)]
+    assert naru.json("evaluate", "judged", *plain)["modes"]["lexical"]["R@1"] == 1.0
+    assert "remove it" in naru("judgements", *asked, *corpus, status=1).stderr
+    assert "expected NAME=SHARE" in naru("judgements", *asked, "--part", "test", status=2).stderr
+
+
 def test_indexing_again_says_what_is_replaced_and_keeps_most_of_it(naru: Shell, tiny_bundle: Path) -> None:
     many = [{"id": number, "text": f"{number}번 안내"} for number in range(50)]
     more, less = write(naru.folder / "corpus.jsonl", many), write(naru.folder / "added.jsonl", RECORDS)
@@ -420,6 +447,7 @@ def test_version_and_help(naru: Shell) -> None:
         "serve",
         "evaluate",
         "compare",
+        "judgements",
         "export",
         "demo",
     ):

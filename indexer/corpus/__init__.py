@@ -17,11 +17,11 @@ from typing import IO
 
 from indexer.corpus.folder import Remarks, TextFolder
 from indexer.corpus.hub import HubDataset, is_dataset
-from indexer.corpus.naming import Columns, Fields, Naming, pass_encoding
+from indexer.corpus.naming import Columns, Fields, Naming
 from indexer.corpus.record import document
 from naru.documents import Document
 from naru.errors import NaruError
-from naru.lines import UTF8
+from naru.lines import UTF8, pass_encoding
 from naru.records import KINDS, Bad, Reader, Row, open_records
 
 __all__ = ["Corpus", "Naming"]

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.corpus.html import read_page
-from indexer.corpus.naming import pass_encoding
 from naru.errors import NaruError
-from naru.lines import Lines, UnreadableError
+from naru.lines import Lines, UnreadableError, pass_encoding
 from naru.records import Bad, Row
 
 _MARKDOWN = (".md", ".markdown")

@@ -128,10 +128,3 @@ class Fields:
 def composed(name: str) -> str:
     """A field's name in NFC: the same word typed on macOS comes decomposed."""
     return unicodedata.normalize("NFC", name)
-
-
-def pass_encoding(likely: str | None) -> str:
-    """What to do about text in another encoding, where `naru index` can be told which."""
-    if likely is None:
-        return "pass its encoding with `--encoding NAME`, or mend the line."
-    return f"pass `--encoding {likely}`."

@@ -1,0 +1,235 @@
+"""Judged questions in a table become a BEIR folder, dealt into parts that share no answer.
+
+    query,document
+    카드 분실했는데 어떡해요,card-1
+    카드 분실했는데 어떡해요,card-7          a second answer
+    김치찌개 맛있게 끓이는 법,               no document: the collection holds no answer
+
+A column `score` may grade the answers (0: judged, and no answer); further columns describe the question. Questions with an
+answer in common, also by way of others, come into one part: what one part is tuned to is not asked again in another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from unicodedata import normalize as composed
+
+from naru.documents import Document
+from naru.errors import NaruError, some
+from naru.lines import UTF8, pass_encoding
+from naru.records import Bad, open_records
+
+PARTS = {"train": 1.0, "calibrate": 1.0, "test": 1.0}
+"""What is dealt into by default, with the share of each."""
+
+
+_WHOLE = re.compile(r"-?\d{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What the columns are called, in NFC."""
+
+    query: str = "query"
+    document: str = "document"
+    score: str = "score"
+
+    def __post_init__(self) -> None:
+        for name in ("query", "document", "score"):
+            object.__setattr__(self, name, composed("NFC", getattr(self, name)))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, where it stands first, its grades by document, and what else the table says of it."""
+
+    text: str
+    where: str
+    grades: dict[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> list[str]:
+        return [document for document, score in self.grades.items() if score > 0]
+
+
+def read_judged(path: Path, fields: Fields | None = None, encoding: str | None = None) -> list[Question]:
+    """The questions of a file that `naru.records` reads, in its order; equal ones are one with all their documents.
+
+    NaruError naming file and line: columns that are not there, a question without text, a score that is no whole number,
+    a document judged twice otherwise, a question with and without an answer.
+    """
+    fields = fields or Fields()
+    found: dict[str, Question] = {}
+    without: dict[str, str] = {}
+    for row in open_records(path, encoding or UTF8, remedy=pass_encoding):
+        where = f"{path}:{row.line}"
+        if isinstance(row, Bad):
+            raise NaruError(f"{row.place}: {row.reason}")
+        said = {composed("NFC", name): value for name, value in row.fields.items()}
+        missing = [name for name in (fields.query, fields.document) if name not in said]
+        if missing:
+            raise NaruError(
+                f"{where}: the columns are {', '.join(map(repr, said))}; expected {' and '.join(map(repr, missing))} among "
+                "them. Say which they are: --query COLUMN --document COLUMN"
+            )
+        text = said.pop(fields.query)
+        if not isinstance(text, str) or not text.strip():
+            raise NaruError(f"{where}: {fields.query!r} is {text!r}; expected a question.")
+        text = composed("NFC", text).strip()
+        document, score = _document(said.pop(fields.document), where), said.pop(fields.score, None)
+        question = found.setdefault(text, Question(text, where, facts=said))
+        if document is None:
+            without.setdefault(text, where)
+            continue
+        grade = _grade(score, fields.score, where)
+        if question.grades.setdefault(document, grade) != grade:
+            raise NaruError(
+                f"{where}: {document!r} is graded {grade} for {text!r}, and {question.grades[document]} further up; expected "
+                "one grade."
+            )
+    if not found:
+        raise NaruError(f"{path}: no questions; expected rows with {fields.query!r} and {fields.document!r}.")
+    for text, where in without.items():
+        if found[text].answers:
+            raise NaruError(
+                f"{where}: {text!r} has no document here, and {some(found[text].answers)} elsewhere; expected one or the "
+                "other."
+            )
+    return list(found.values())
+
+
+def dealt(questions: Sequence[Question], shares: Mapping[str, float]) -> dict[str, list[int]]:
+    """Part -> the numbers of its questions, in order. Those with an answer in common are dealt together, in the order of
+    the file, to the part that lacks most of its share; those without any are dealt for themselves. Rows put at the end of
+    the file move none that stand before, unless they join two answers."""
+    parts: dict[str, list[int]] = {name: [] for name in shares}
+    total = sum(shares.values())
+    for groups in _together(questions):
+        done = dict.fromkeys(parts, 0)
+        for group in groups:
+            now = sum(done.values()) + len(group)
+            lacks = {name: round(share / total * now - done[name], 9) for name, share in shares.items()}
+            first = questions[group[0]].text
+            lots = {name: sha256(f"{name} {first}".encode()).digest() for name in parts}  # among equals
+            chosen = max(parts, key=lambda name: (lacks[name], lots[name]))
+            parts[chosen] += group
+            done[chosen] += len(group)
+    return {name: sorted(numbers) for name, numbers in parts.items()}
+
+
+def _together(questions: Sequence[Question]) -> tuple[list[list[int]], list[list[int]]]:
+    """The groups of questions that answers join; and each question without an answer."""
+    leader: dict[str, str] = {}
+
+    def first(document: str) -> str:
+        while leader.setdefault(document, document) != document:
+            leader[document] = document = leader[leader[document]]
+        return document
+
+    for question in questions:
+        for document in question.answers:
+            leader[first(document)] = first(question.answers[0])
+    groups: dict[str, list[int]] = {}
+    without: list[list[int]] = []
+    for number, question in enumerate(questions):
+        if question.answers:
+            groups.setdefault(first(question.answers[0]), []).append(number)
+        else:
+            without.append([number])
+    return list(groups.values()), without
+
+
+def write_beir(
+    folder: Path,
+    questions: Sequence[Question],
+    parts: Mapping[str, Sequence[int]],
+    corpus: Iterable[Document] | None = None,
+) -> None:
+    """A BEIR folder, whole or not at all: `queries.jsonl`, `qrels/PART.tsv`, and with `corpus` its `corpus.jsonl`.
+
+    NaruError where there is something at `folder`, where a document is judged that `corpus` does not hold, and where there
+    is no document to write a question without an answer beside.
+    """
+    if folder.exists():
+        raise NaruError(f"{folder} is there already; remove it, or give another --output.")
+    with _whole(folder) as fresh:
+        beside = next((one for question in questions for one in question.grades), None)
+        if corpus is not None:
+            there = dict.fromkeys(_copied(corpus, fresh / "corpus.jsonl"))
+            beside = beside or next(iter(there), None)
+            _check_held(questions, there)
+        if beside is None:
+            raise NaruError("No question has a document: there is nothing to calibrate or to measure.")
+        with (fresh / "queries.jsonl").open("w", encoding="utf-8") as file:
+            for number, question in enumerate(questions, start=1):
+                said = {"_id": f"q{number}", "text": question.text, "metadata": dict(question.facts)}
+                file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")
+        (fresh / "qrels").mkdir()
+        for name, numbers in parts.items():
+            with (fresh / "qrels" / f"{name}.tsv").open("w", encoding="utf-8") as file:
+                file.write("query-id\tcorpus-id\tscore\n")
+                for number in numbers:
+                    for document, score in (questions[number].grades or {beside: 0}).items():
+                        file.write(f"q{number + 1}\t{document}\t{score}\n")
+
+
+def _document(value: object, where: str) -> str | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise NaruError(f"{where}: the document is {value!r}; expected the id of one, or nothing.")
+    document = str(value).strip()
+    if any(blank in document for blank in "\t\n\r"):
+        raise NaruError(
+            f"{where}: the document {document!r} has a tab or a line end in it, which no qrels file can hold."
+        )
+    return document
+
+
+def _grade(value: object, name: str, where: str) -> int:
+    if value is None or value == "":
+        return 1
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value)
+    raise NaruError(f"{where}: {name!r} is {value!r}; expected a whole number, 0 for no answer.")
+
+
+def _check_held(questions: Sequence[Question], there: Mapping[str, None]) -> None:
+    for question in questions:
+        missing = [document for document in question.grades if document not in there]
+        if missing:
+            raise NaruError(
+                f"{question.where}: {question.text!r} is answered by {some(missing)}, which the corpus does not hold. Are the "
+                "ids those of the corpus?"
+            )
+
+
+def _copied(corpus: Iterable[Document], path: Path) -> Iterator[str]:
+    with path.open("w", encoding="utf-8") as file:
+        for one in corpus:
+            said = {"_id": one.id, "title": one.title, "text": one.text, **one.metadata}
+            file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")
+            yield one.id
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+    fresh.mkdir(parents=True)
+    try:
+        yield fresh
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
