@@ -73,7 +73,7 @@ def reasons(found: Calibration) -> list[str]:
             if without < answering.LEAST
             else f"fewer than {answering.LEAST} judged queries of a kind have any candidates in it."
         )
-        said.append(f"No search in {', '.join(lacking)} mode will say that there is no answer: {fix}")
+        said.append(f"Searches in {', '.join(lacking)} mode cannot yet say that there is no answer: {fix}")
     return said
 
 

@@ -130,7 +130,7 @@ class Comparison:
         yield (
             f"{self.b} is {first.verdict} than {self.a}: {sure}."
             if first.verdict != EVEN
-            else (f"{self.b} and {self.a} are not told apart: {sure}.")
+            else (f"{self.b} and {self.a} do not differ significantly: {sure}.")
         )
         moved = self.moved(first.measure)
         for name, found in (

@@ -201,9 +201,9 @@ class Offered:
             best = hits.best(aim.per) if len(hits.query) else 0.0
             seen = f"best observed: {best:.0%}" + (", which may be luck" if best > aim.p else "")
             more = (
-                f"some {needed:,} like these would do"
+                f"about {needed:,} like these would be needed"
                 if needed
-                else "nor would sixteen times as many like these do"
+                else "sixteen times as many would not be enough either"
             )
             return level.none(f"{there} do not certify that precision ({seen}); {more}", needed=needed)
         shown, right = hits.counts(cutoff)

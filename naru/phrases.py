@@ -30,7 +30,7 @@ ENGLISH = Phrases(
 )
 
 KOREAN = Phrases(
-    indexed="가상의 나루은행·나루시청 도움말 {0:,}건을 {1:.1f}초에 색인했습니다. (naru demo --english for English)",
+    indexed="가상의 고객센터 도움말(나루은행, 나루시청, …) {0:,}건을 {1:.1f}초에 색인했습니다. (naru demo --english for English)",
     missed="답을 찾지 못했습니다. 비슷하지만 답이 아닐 수 있는 글:",
     nothing="찾은 글이 없습니다.",
     answerable="이 컬렉션에 답이 있을 확률은 {0}입니다.",

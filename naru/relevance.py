@@ -96,7 +96,7 @@ class Fit:
         for one in self.cutoffs:
             if one.name == name:
                 return one
-        there = ", ".join(one.name for one in self.cutoffs) or "none, for nothing was calibrated"
+        there = ", ".join(one.name for one in self.cutoffs) or "none; the collection is not calibrated"
         raise NaruError(
             f"No cut-off {name!r}; there: {there}. `naru calibrate` chooses them from judgements."
         )

@@ -90,7 +90,7 @@ class Following:
         changed = False
         for name in [name for name in self._open if name not in published]:
             self._retire(self._open.pop(name).collection)
-            _say(f"{name!r} was withdrawn and is served no more")
+            _say(f"{name!r} was deleted and is no longer served")
             changed = True
         for name, version in published.items():
             before = self._open.get(name)

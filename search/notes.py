@@ -40,7 +40,7 @@ def rivals(passages: int) -> Note:
 
 
 def filtered() -> Note:
-    message = "No passage fits the filter: see that its fields are there, and of the type it compares with."
+    message = "No passage fits the filter: check the names of its fields, and the types of their values."
     return Note("filtered", message, {})
 
 

@@ -139,8 +139,8 @@ def test_indexing_again_says_what_is_replaced_and_keeps_most_of_it(naru: Shell, 
     many = [{"id": number, "text": f"{number}번 안내"} for number in range(50)]
     more, less = write(naru.folder / "corpus.jsonl", many), write(naru.folder / "added.jsonl", RECORDS)
     plain = ["--collection", "help", "--encoder", str(tiny_bundle)]
-    assert "in the place of" not in naru("index", more, *plain).stdout
-    assert "Indexed 50 passages into 'help', in the place of 50, in" in naru("index", more, *plain).stdout
+    assert "replacing" not in naru("index", more, *plain).stdout
+    assert "Indexed 50 passages into 'help', replacing 50, in" in naru("index", more, *plain).stdout
     refused = naru("index", less, *plain, status=1).stderr
     assert "'help' in naru-data has 50 passages, and added.jsonl has 3" in refused
     assert naru.json("index", less, *plain, "--replace")["replaced"] == 50
@@ -208,7 +208,7 @@ def test_modes_are_compared_and_a_fall_fails(indexed: Shell) -> None:
     assert said["comparisons"][0]["measures"]["P@1"]["difference"] == 0.5 - said["modes"]["lexical"]["P@1"]
     assert set(said["slices"]["area"]) == {"카드", "(none)"}
     shown = indexed("compare", "bad.json", "bad.json", "--qrels", "qrels.trec", "--fail-if-worse", "RR@10:0")
-    assert "are not told apart" in shown.stdout
+    assert "do not differ significantly" in shown.stdout
     (indexed.folder / "good.json").write_text('{"q1": {"card-1": 1}, "q2": {"move-1": 1}}')
     failed = indexed(
         *("compare", "good.json", "results.jsonl#bad", "--qrels", "qrels.trec", "--measures", "RR@10 P@1"),

@@ -53,7 +53,7 @@ ENGLISH = Language(
     ),
     limits=(
         "Measured on the held-out data above and on nothing else: other domains may have become worse. Exact names, numbers "
-        "and rare terms are found better by words (BM25), so use both. It takes over what its data say and leave out."
+        "and rare terms are found better by words (BM25), so use both. It inherits the biases and gaps of its data."
     ),
 )
 KOREAN = Language(

@@ -29,7 +29,7 @@ def calibrate(
         list[str] | None,
         typer.Option(
             help="A cut-off beside precise, balanced and sensitive, of that name: complete, silent or accurate; or one with "
-            "a share, precise=0.8, sensitive=0.95, silent=0.05. Several times."
+            "a share, precise=0.8, sensitive=0.95, silent=0.05. May be repeated."
         ),
     ] = None,
     curve: Annotated[

@@ -25,27 +25,25 @@ def evaluate(
     collection: CollectionOption = None,
     store: AskedOption = None,
     encoder: EncoderOption = None,
-    mode: Annotated[
-        list[Mode] | None, typer.Option(help="May be given several times. (default: all three)")
-    ] = None,
+    mode: Annotated[list[Mode] | None, typer.Option(help="May be repeated. (default: all three)")] = None,
     service: Annotated[
         str | None, typer.Option(help="Evaluate a running service at this URL instead of a store.")
     ] = None,
     dense: Annotated[
         list[str] | None,
         typer.Option(
-            help="A bundle or sentence-transformers model; searches the folder's corpus exactly. Several times."
+            help="A bundle or sentence-transformers model; searches the folder's corpus exactly. May be repeated."
         ),
     ] = None,
     from_run: Annotated[
-        list[Path] | None, typer.Option(help="A run to measure: TREC, or JSON. Several times.")
+        list[Path] | None, typer.Option(help="A run to measure: TREC, or JSON. May be repeated.")
     ] = None,
     measures: Annotated[str | None, typer.Option(help='Such as "nDCG@5 P@3 Success@1".')] = None,
     baseline: Annotated[
         str | None, typer.Option(help="The mode, encoder or run that the others are compared with.")
     ] = None,
     slices: Annotated[
-        list[str] | None, typer.Option("--slice", help="A field of the queries to split by. Several times.")
+        list[str] | None, typer.Option("--slice", help="A field of the queries to split by. May be repeated.")
     ] = None,
     group: Annotated[
         str | None,
@@ -116,7 +114,7 @@ def compare(
     fail_if_worse: Annotated[
         list[str] | None,
         typer.Option(
-            help="MEASURE:MOST: exit with 1 when the mean falls by more, nDCG@10:0.01. Several times."
+            help="MEASURE:MOST: exit with 1 when the mean falls by more, nDCG@10:0.01. May be repeated."
         ),
     ] = None,
     show: Annotated[int, typer.Option(min=0, help="How many won and lost queries to show.")] = 5,
@@ -158,7 +156,7 @@ def pairs(
     ] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure an encoder on sentence pairs, and find the cosine that parts those that mean the same."""
+    """Measure an encoder on sentence pairs, and find the cosine cut-off for those that mean the same."""
     from evaluation.pairs import evaluate_pairs, read_pairs
     from naru.encoder import DEFAULT_ENCODER
 

@@ -97,10 +97,10 @@ def index(
         return
     terminal.out.print(
         f"Indexed {made.passages:,} passages into {collection!r}"
-        f"{'' if summary.replaced is None else f', in the place of {summary.replaced:,},'} in {summary.seconds:.1f} s "
+        f"{'' if summary.replaced is None else f', replacing {summary.replaced:,},'} in {summary.seconds:.1f} s "
         f"({summary.passages_per_second:,.0f} docs/s): analysed in {summary.analyse_seconds:.1f} s, "
         f"embedded in {summary.embed_seconds:.1f} s"
-        f"{f' ({summary.reused:,} vectors known from before)' if summary.reused else ''}, "
+        f"{f' ({summary.reused:,} vectors reused)' if summary.reused else ''}, "
         f"published in {summary.publish_seconds:.1f} s.",
         soft_wrap=True,
     )

@@ -48,7 +48,7 @@ CollectionOption = Annotated[
     str | None,
     typer.Option(
         "--collection",
-        help="Which collection; needless where the store has only one.",
+        help="Which collection; optional if the store has only one.",
         callback=_some("collection"),
     ),
 ]

@@ -137,7 +137,7 @@ const EN = {
   unansweredWhy: (answerable, level) =>
     level
       ? `Nothing reaches the level “${level}”.`
-      : `The probability that this collection holds an answer is ${answerable}, too little to call anything one.`,
+      : `The probability that this collection holds an answer is ${answerable}, too low to present an answer.`,
   near: "Similar, but perhaps not an answer",
   promise: (level, said, queries, least) =>
     `${level}: ${said} (probability ${least} or more, from ${number("en", queries)} judged queries)`,

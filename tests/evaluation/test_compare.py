@@ -91,7 +91,10 @@ def test_what_won_and_lost() -> None:
     (said,) = found.worse({"nDCG@10": 0.03})
     assert said == "nDCG@10 fell by 0.0375, from 0.5000 to 0.4625; allowed were 0.03."
     json.dumps(found.to_json())
-    assert next(found.shown(1)) == "new and old are not told apart: -0.0375 in nDCG@10, Holm's p 1.0000."
+    assert (
+        next(found.shown(1))
+        == "new and old do not differ significantly: -0.0375 in nDCG@10, Holm's p 1.0000."
+    )
     assert list(found.shown(1))[1:] == [
         "\nLost (1 of 1):",
         "  1.000 -> 0.250  여권  (q1)",

@@ -205,7 +205,7 @@ def test_hits_no_better_than_chance_give_no_precise_cutoff() -> None:
     found = offered.precision()
     assert found.logit is None
     assert found.reason == (
-        "300 queries do not certify that precision (best observed: 43%); nor would sixteen times as many like these do"
+        "300 queries do not certify that precision (best observed: 43%); sixteen times as many would not be enough either"
     )
     assert found.needed is None
 
@@ -215,7 +215,7 @@ def test_almost_precise_enough_says_how_many_judgements_would_do() -> None:
     found = judged(rows, [1] * 60).precision()
     assert (found.logit, found.needed) == (None, 360)
     assert found.reason == (
-        "60 queries do not certify that precision (best observed: 95%, which may be luck); some 360 like these would do"
+        "60 queries do not certify that precision (best observed: 95%, which may be luck); about 360 like these would be needed"
     )
     assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(360)], [1] * 360).precision().logit is not None
     assert judged([(n, 5.0, int(n % 20 != 0)) for n in range(240)], [1] * 240).precision().logit is None

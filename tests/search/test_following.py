@@ -113,7 +113,7 @@ def test_it_looks_by_itself(
         assert wait_until(lambda: "new" not in catalog.searchers)
     said = capsys.readouterr().err
     assert "naru: 'help' is served as it was published now" in said
-    assert "naru: 'new' was withdrawn" in said
+    assert "naru: 'new' was deleted" in said
 
 
 def test_a_calibration_is_followed(store: Store, bundle: Path, fitted: Calibration, serve: Serve) -> None:

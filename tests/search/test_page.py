@@ -223,9 +223,9 @@ def test_each_mode_shows_the_figures_it_used(page: Page) -> None:
         page.until(lambda: page.all(".title"))
         page.all(".title")[0].click()
         names[mode] = page.all(".figures")[0].text.split("\n")[::2]
-    assert names["hybrid"] == ["의미 유사도", "단어 일치도", "로짓", "문서 번호"]
-    assert names["semantic"] == ["의미 유사도", "로짓", "문서 번호"]
-    assert names["lexical"] == ["단어 일치도", "로짓", "문서 번호"]
+    assert names["hybrid"] == ["의미 유사도", "단어 일치도", "로짓", "문서 ID"]
+    assert names["semantic"] == ["의미 유사도", "로짓", "문서 ID"]
+    assert names["lexical"] == ["단어 일치도", "로짓", "문서 ID"]
 
 
 def test_keys_reach_everything(page: Page) -> None:
@@ -366,7 +366,7 @@ def test_a_level_that_is_not_to_be_had_says_what_it_takes(
         page.press(Keys.ENTER)
         page.until(lambda: page.one("#missing li").is_displayed())
         assert page.texts("#missing li") == [
-            "정밀: 정답을 표시한 질문이 모자라 아직 쓸 수 없습니다. 지금 7건이고, 적어도 22건은 있어야 합니다."
+            "정밀: 정답 데이터가 모자라 아직 쓸 수 없습니다. 질문: 지금 7건, 22건쯤 필요합니다."
         ]
         assert (
             "‘정밀’은 이 컬렉션에서 약속할 수 없어, 대신 맞을 확률이 90% 이상인 글만 보여 드립니다."
@@ -401,7 +401,7 @@ def test_promises_are_told_from_their_numbers(page: Page) -> None:
         "보여 주는 글의 99.5% 이상이 맞는 글입니다. 신뢰도 90%",
         "질문별로 평균하면, 보여 주는 글의 90% 이상이 맞는 글입니다. 신뢰도 90%",
         "답이 있는 질문 가운데 90% 이상에서 맞는 글을 보여 줍니다.",
-        "정답을 표시한 질문 묶음이 모자라 아직 쓸 수 없습니다. 지금 7건이고, 적어도 22건은 있어야 합니다.",
+        "정답 데이터가 모자라 아직 쓸 수 없습니다. 질문 묶음: 지금 7건, 22건쯤 필요합니다.",
     ]
 
 
