@@ -101,7 +101,9 @@ def train(
     training = _training()
     options = training.Options(resume, skip_bad_rows, max_minutes, origins(recipe))
     outcome: Outcome = training.train(given, place, output, options)
-    if not training.processes_at_work().is_main_process:
+    from finetune.preparing import processes_at_work
+
+    if not processes_at_work().is_main_process:
         return
     if as_json:
         said = {**asdict(outcome), "report": output / "report.html"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from finetune.model import located
@@ -12,14 +13,11 @@ from finetune.recipe.agreement import models_of, rows_of
 
 def digests(recipe: Recipe, root: Path) -> dict[str, dict[str, str]]:
     """SHA-256 by file name of each "data NAME" and "evaluation NAME"; nothing for the Hub's."""
-    seen: dict[Path, str] = {}
     found: dict[str, dict[str, str]] = {}
     for where, one in rows_of(recipe):
         files = found[f"{where.partition('[')[0]} {one.name}"] = {}
         for place in _files(one.path, root):
-            if place not in seen:
-                seen[place] = _sha256(place)
-            files[place.name] = seen[place]
+            files[place.name] = _sha256(place)
     return found
 
 
@@ -52,5 +50,11 @@ def base_digests(base: str, root: Path) -> dict[str, str]:
 
 
 def _sha256(path: Path) -> str:
+    now = path.stat()
+    return _of(path.resolve(), now.st_size, now.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)  # a run asks for its teachers' several times, and they can be gigabytes
+def _of(path: Path, size: int, changed: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

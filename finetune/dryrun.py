@@ -17,19 +17,16 @@ from transformers import TrainerCallback
 
 from finetune.data import Rows
 from finetune.held import Lesson
-from finetune.loop.arguments import check_machine
 from finetune.loop.flow import Clock
 from finetune.losses import check_widths, prepared
 from finetune.material import sampled
 from finetune.measuring.lessons import answered
 from finetune.measuring.measures import Measures
-from finetune.model import check_models
 from finetune.objectives.demands import check_demands
+from finetune.preparing import accumulation, check_before_reading, gathered, opened
 from finetune.recipe import Recipe, Training
-from finetune.recipe.agreement import check_paths
 from finetune.reporting.journal import Journal
 from finetune.stages import Leg, Ready, Run, legs, plan, ready
-from finetune.train import accumulation, gathered, opened
 
 STEPS, ROWS = 20, 200
 WARM = 3  # first steps that do not count: memory is touched, kernels are chosen
@@ -71,9 +68,7 @@ def predict(recipe: Recipe, root: Path, skip_bad_rows: bool = False) -> Predicti
 
     Nothing of it is kept. NaruError as for `finetune.train.train`.
     """
-    check_paths(recipe, root)
-    check_machine(recipe)
-    check_models(recipe, root)
+    check_before_reading(recipe, root)
     with TemporaryDirectory(prefix="naru-dry-run-") as name:
         output = Path(name)
         began = time.perf_counter()

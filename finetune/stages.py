@@ -165,6 +165,22 @@ def ready(leg: Leg, run: Run, earlier: Sequence[Leg] = ()) -> Ready:
     return Ready(trainer, flow, losses)
 
 
+def run_stages(stages: Sequence[Leg], run: Run) -> Ended:
+    """Train the stages one after the other, but for those that have ended; all their steps, and how the last one ended."""
+    done, last = 0, Ended(0)
+    for number, leg in enumerate(stages):
+        found = ended(leg)
+        if found is None:
+            run.journal.enter(leg.stage.name if run.recipe.stage else "", done)
+            found = run_stage(leg, run, stages[:number])
+        elif leg is stages[-1]:
+            checkpoints.load_weights(leg.done, run.model)
+        done, last = done + found.steps, found
+        if last.stopped:
+            break
+    return replace(last, steps=done)
+
+
 def run_stage(leg: Leg, run: Run, earlier: Sequence[Leg]) -> Ended:
     """Train one stage; one that was begun goes on from its last checkpoint.
 

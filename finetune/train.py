@@ -16,11 +16,10 @@ slower).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from accelerate import PartialState
 from sentence_transformers import SentenceTransformer
@@ -28,28 +27,31 @@ from sentence_transformers import SentenceTransformer
 from finetune import checkpoints
 from finetune.digests import digests, model_digests
 from finetune.encoders.precision import run_in_bf16
-from finetune.evaluators import primary
-from finetune.loop.arguments import check_machine, chosen_precision, on_cpu
+from finetune.loop.arguments import chosen_precision, on_cpu
 from finetune.loop.flow import Clock
 from finetune.loop.hub import push
 from finetune.losses import check_widths, prepared
-from finetune.material import BadRowsError, Material, gather
 from finetune.measuring.lessons import answered
 from finetune.measuring.measures import Measures
-from finetune.model import append_pca, append_whitening, check_models, finish, located, open_model
+from finetune.model import append_pca, append_whitening, finish, located
 from finetune.objectives.demands import check_demands
-from finetune.objectives.distillation import UnfinishedError
+from finetune.preparing import (
+    accumulation,
+    ask_teachers,
+    check_before_reading,
+    data_table,
+    gathered,
+    opened,
+    processes_at_work,
+    some_texts,
+)
 from finetune.recipe import Model, Recipe
-from finetune.recipe.agreement import check_paths
 from finetune.reporting.card import write_card
 from finetune.reporting.journal import Journal
 from finetune.reporting.log import read_log
 from finetune.reporting.origins import Origins, licence_of
 from finetune.reporting.record import Record, claim, locked
-from finetune.stages import Leg, Plan, Run, ended, legs, plan, run_stage
-from naru import terminal
-
-SOME_TEXTS = 20_000  # of the training data: a few dozen for each dimension
+from finetune.stages import Run, legs, plan, run_stages
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,7 @@ def train(recipe: Recipe, root: Path, output: Path, options: Options | None = No
     options = options or Options()
     processes = processes_at_work()
     clock = Clock(options.max_minutes)
-    check_paths(recipe, root)
-    check_machine(recipe)
-    check_models(recipe, root)
+    check_before_reading(recipe, root)
     claim(recipe, output, options.resume)
     with locked(output, options.resume) if processes.is_main_process else nullcontext():
         return _train(recipe, root, output, options, processes, clock)
@@ -113,10 +113,7 @@ def _train(
         data=table,
         files=digests(recipe, root),
         models=model_digests(recipe, root),
-        sets=[one.name for one in material.held],
-        shapes=[one.shape for one in material.held],
-        sizes=[one.size for one in material.held],
-        primary=[primary(one.shape, one.name) for one in material.held],
+        held=material.held,
         origins=options.origins,
         licence=licence_of(located(recipe.model.base, root)),
     )
@@ -130,7 +127,7 @@ def _train(
         record.write()
     journal = Journal(output, processes.is_main_process)
     with clock.listening(journal.say):
-        stopped = taught(recipe, material, root, model, output, clock)
+        stopped = ask_teachers(recipe, material, root, model, output, clock)
     if stopped:
         return Outcome(None, 0, steps, {}, {}, stopped)
     vectors = output / "vectors"
@@ -149,38 +146,28 @@ def _train(
         write_card(folder, record.card(made, journal.before + step, steps))
 
     run = Run(recipe, root, model, rows, measures, journal, clock, describe)
-    done, stopped = 0, ""
-    figures: Mapping[str, float] | None = None
     with clock.listening(journal.say), journal.showing():
-        for number, leg in enumerate(stages):
-            end = ended(leg)
-            if end is None:
-                journal.enter(leg.stage.name if recipe.stage else "", done)
-                end = run_stage(leg, run, stages[:number])
-            elif leg is stages[-1]:
-                checkpoints.load_weights(leg.done, model)
-            done, stopped, figures = done + end.steps, end.stopped, end.figures
-            if stopped:
-                break
-    if stopped == "interrupt":
-        return outcome(output, None, done, steps, stopped)
+        end = run_stages(stages, run)
+    if end.stopped == "interrupt":
+        return outcome(output, None, end.steps, steps, end.stopped)
 
     finish(model)
     if recipe.model.pca is not None:
         append_pca(model, some_texts(material), recipe.model.pca)
     if recipe.model.whitening is not None:
         append_whitening(model, some_texts(material), recipe.model.whitening)
+    figures = end.figures
     if measures and (figures is None or changes_at_end(recipe.model)):
         figures = measures(model)
     if figures is not None:
-        journal.found(figures, done)
-    made = outcome(output, output / "model", done, steps, stopped)
+        journal.found(figures, end.steps)
+    made = outcome(output, output / "model", end.steps, steps, end.stopped)
     if processes.is_main_process:
         with checkpoints.published(output / "model", listed=False) as part:
             model.save_pretrained(str(part), create_model_card=False)
-            write_card(part, record.card(model, done, steps))
+            write_card(part, record.card(model, end.steps, steps))
         journal.report()
-        if recipe.training.hub_model_id and not stopped:
+        if recipe.training.hub_model_id and not end.stopped:
             address = push(
                 output / "model", recipe.training.hub_model_id, recipe.training.hub_private, recipe.name
             )
@@ -189,97 +176,9 @@ def _train(
     return made
 
 
-def accumulation(recipe: Recipe) -> int | None:
-    """The smallest that any stage asks for, as what fits one has to fit all: stages are measured alike."""
-    trainings = [stage.training for stage in recipe.stage] or [recipe.training]
-    return min(
-        (one.evaluation_accumulation for one in trainings if one.evaluation_accumulation), default=None
-    )
-
-
-def gathered(recipe: Recipe, root: Path, output: Path, skip_bad_rows: bool, main: bool) -> Material:
-    """`gather`; where data are refused, `main` shows the table of all that checking found on standard error first."""
-    try:
-        return gather(recipe, root, output / "rejects.jsonl", skip_bad_rows)
-    except BadRowsError as error:
-        if main:
-            terminal.err.print(error.findings.table())
-        raise
-
-
 def changes_at_end(model: Model) -> bool:
     """Whether what was measured last is changed after training."""
     return any(one is not None for one in (model.pca, model.whitening, model.lora))
-
-
-def processes_at_work() -> PartialState:
-    """This process among those that `accelerate launch` or `torchrun` started; on CPUs they talk through gloo."""
-    return PartialState(cpu=on_cpu())
-
-
-def opened(recipe: Recipe, root: Path, output: Path) -> SentenceTransformer:
-    """The model to start from; one that is made first, with a new vocabulary or random weights, is kept in `start/`."""
-    model = recipe.model
-    if model.vocabulary is None and model.fresh is None:
-        return open_model(model, root, recipe.seed, places=recipe.places)
-    start = output / "start"
-    with processes_at_work().main_process_first():
-        if not start.exists():
-            bare = replace(model, adapter=None, lora=None, frozen_layers=0)
-            made = open_model(bare, root, recipe.seed, places=recipe.places)
-            with checkpoints.published(start) as part:
-                made.save_pretrained(str(part), create_model_card=False)
-    kept: Model = replace(model, base=str(start.resolve()), vocabulary=None, fresh=None, attention_heads=None)
-    return open_model(kept, root, recipe.seed, places=recipe.places)
-
-
-def taught(
-    recipe: Recipe, material: Material, root: Path, model: SentenceTransformer, output: Path, clock: Clock
-) -> str:
-    """Let the main process ask the teachers for all vectors, kept in `vectors/`: "" once they are there, else why the
-    clock stopped it between two shards."""
-    reason, vectors = "", output / "vectors"
-    if processes_at_work().is_main_process:
-        try:
-            for source in recipe.data:
-                prepared(source, material.rows[source.name], root, model, vectors, clock.here)
-            answered(material.held, root, model, vectors, clock.here)
-        except UnfinishedError as unfinished:
-            reason = unfinished.reason
-    return clock.agreed(reason)
-
-
-def data_table(
-    recipe: Recipe, material: Material, stages: Sequence[Leg], plans: Sequence[Plan]
-) -> list[dict[str, Any]]:
-    """The data of a run, with how often all stages together go through each."""
-    table = material.table(recipe)
-    for row in table:
-        row["passes"] = round(
-            sum(
-                often
-                for leg, one in zip(stages, plans, strict=True)
-                for source, often in zip(leg.sources, one.passes, strict=True)
-                if source.name == row["name"]
-            ),
-            2,
-        )
-    return table
-
-
-def some_texts(material: Material) -> list[str]:
-    """Texts of all data sets and columns, evenly: what a projection is fitted to."""
-    columns = [
-        (of.dataset, name)
-        for of in material.rows.values()
-        for name, feature in of.dataset.features.items()
-        if getattr(feature, "dtype", None) == "string"
-    ]
-    texts: dict[str, None] = {}
-    for dataset, name in columns:
-        each = max(1, len(dataset) * len(columns) // SOME_TEXTS)
-        texts.update(dict.fromkeys(dataset.select(range(0, len(dataset), each))[name]))
-    return list(texts)
 
 
 def outcome(output: Path, model: Path | None, done: int, steps: int, stopped: str) -> Outcome:

@@ -15,6 +15,8 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 
 from finetune import checkpoints
+from finetune.evaluators import primary
+from finetune.held import Held, Lesson
 from finetune.loop.arguments import chosen_precision
 from finetune.recipe import Recipe
 from finetune.recipe.resolved import to_toml
@@ -22,7 +24,6 @@ from finetune.reporting.card import CardFacts, DataFacts, encoder_facts, version
 from finetune.reporting.log import read_log
 from finetune.reporting.origins import Origins
 from finetune.reporting.publishing import published, short
-from finetune.shapes import Shape
 from naru import terminal
 from naru.errors import NaruError
 from naru.files import publish
@@ -109,12 +110,14 @@ class Record:
     data: Sequence[Mapping[str, Any]]
     files: Mapping[str, Mapping[str, str]]
     models: Mapping[str, Mapping[str, str]]
-    sets: Sequence[str]
-    shapes: Sequence[Shape]
-    sizes: Sequence[int]
-    primary: Sequence[str]
+    held: Sequence[Held | Lesson]
     origins: Origins
     licence: str | None = None  # the base's own
+
+    @property
+    def primary(self) -> list[str]:
+        """The key of each held-out set's foremost figure."""
+        return [primary(one.shape, one.name) for one in self.held]
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -181,8 +184,8 @@ class Record:
             "recipe": self.plain,
             "planned": planned,
             "data": self.data,
-            "sets": self.sets,
-            "sizes": self.sizes,
+            "sets": [one.name for one in self.held],
+            "sizes": [one.size for one in self.held],
             "primary": self.primary,
             "versions": versions(),
         }
@@ -213,7 +216,7 @@ class Record:
             ],
             before=log.before,
             after=log.after,
-            sets=dict(zip(self.sets, self.shapes, strict=True)),
+            sets={one.name: one.shape for one in self.held},
             primary=self.primary,
             licence=recipe.licence,
             inherited=self.licence,

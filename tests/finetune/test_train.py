@@ -28,12 +28,13 @@ from finetune.loop.flow import Clock, Flow
 from finetune.loop.samplers import LikeLength, Neighbours, NoDuplicates, Plain
 from finetune.loop.trainer import Supply, Trainer
 from finetune.losses import loss_for
+from finetune.preparing import accumulation
 from finetune.recipe import Adapter, Evaluation, Lora, Loss, Model, Recipe, Source, Stage, Training, load
 from finetune.recipe.resolved import to_toml
 from finetune.reporting.log import read_log
 from finetune.reporting.record import locked
 from finetune.stages import collate
-from finetune.train import Options, Outcome, accumulation, train
+from finetune.train import Options, Outcome, train
 from naru.errors import NaruError
 
 
