@@ -8,25 +8,19 @@ records therefore stop a build before the long part, and nothing is visible unti
 from __future__ import annotations
 
 import os
-import pickle
-import random
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
-from multiprocessing import get_context
+from functools import partial
 from time import perf_counter
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
-import numpy as np
-
+from indexer.analysing import analyse, batched, spooled
+from indexer.background import Reservoir
 from indexer.remembered import Remembered
-from naru.basis import Background
-from naru.bm25 import Counts, Statistics, StatisticsCounter, count, document_vector
-from naru.documents import Document, Passage
+from naru.bm25 import Statistics, document_vector
+from naru.documents import Document
 from naru.encoder import Encoder
 from naru.errors import NaruError, UnavailableError
 from naru.provenance import Provenance
@@ -38,14 +32,10 @@ from naru.text import Analyzer, AnalyzerSettings, normalize
 Progress = Callable[[str, int], None]
 """Called with the stage ("analyse" or "embed") and how many documents it has done so far."""
 
-_CHUNK = 128
 _BLOCK = 1024
 _SAMPLE = 1000
 _WORTH_WORKERS = 1_000_000  # bytes
 _WORTH_ASKING = 50  # passages; a smaller collection is made again in seconds
-
-T = TypeVar("T")
-Analysed = list[tuple[Passage, Counts]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +94,7 @@ def index(
         Remembered(store.cache(plan.name), encoder.fingerprint, encoder.dimension) as remembered,
     ):
         started = perf_counter()
-        statistics = _analyse(documents, spool, plan, progress)
+        statistics = analyse(documents, spool, plan.settings, plan.workers, partial(progress, "analyse"))
         if statistics.documents == 0:
             raise NaruError(f"{plan.corpus}: no documents to index.")
         _check_left(statistics.documents, before, store, plan)
@@ -172,60 +162,6 @@ def _void(relevance: str | None, made: Provenance) -> str | None:
     return None if basis is None else basis.void(made)
 
 
-def _analyse(documents: Iterable[Document], spool: IO[bytes], plan: Plan, progress: Progress) -> Statistics:
-    counter = StatisticsCounter()
-    done = 0
-    for chunk in _analysed(documents, plan):
-        pickle.dump(chunk, spool, pickle.HIGHEST_PROTOCOL)
-        for _, counts in chunk:
-            counter.add(counts)
-        done += len(chunk)
-        progress("analyse", done)
-    return counter.statistics()
-
-
-def _analysed(documents: Iterable[Document], plan: Plan) -> Iterator[Analysed]:
-    """Analysed chunks in corpus order; with several workers, a bounded number of chunks is in flight."""
-    chunks = _batched(documents, _CHUNK)
-    if plan.workers <= 1:
-        analyzer = Analyzer(plan.settings)
-        yield from (_analyse_chunk(chunk, analyzer) for chunk in chunks)
-        return
-    with ExitStack() as stack:
-        pool = ProcessPoolExecutor(plan.workers, get_context("spawn"), _start_worker, (plan.settings,))
-        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        flying: list[Future[Analysed]] = []
-        for chunk in chunks:
-            flying.append(pool.submit(_analyse_in_worker, chunk))
-            if len(flying) >= 4 * plan.workers:
-                yield flying.pop(0).result()
-        for future in flying:
-            yield future.result()
-
-
-def _analyse_chunk(chunk: list[Document], analyzer: Analyzer) -> Analysed:
-    analysed = []
-    for document in chunk:
-        passage = Passage(document.id, document.text, document.title, document.metadata)
-        try:
-            analysed.append((passage, count(analyzer.document(document.text, document.title))))
-        except NaruError as error:
-            raise NaruError(f"Document {document.id!r}: {error}") from error
-    return analysed
-
-
-_worker_analyzer: Analyzer
-
-
-def _start_worker(settings: AnalyzerSettings) -> None:
-    global _worker_analyzer
-    _worker_analyzer = Analyzer(settings)
-
-
-def _analyse_in_worker(chunk: list[Document]) -> Analysed:
-    return _analyse_chunk(chunk, _worker_analyzer)
-
-
 def _points(
     spool: IO[bytes],
     statistics: Statistics,
@@ -235,7 +171,7 @@ def _points(
     progress: Progress,
 ) -> Iterator[Point]:
     done = 0
-    for block in _batched(_spooled(spool), _BLOCK):
+    for block in batched(spooled(spool), _BLOCK):
         dense = embedding.vectors([normalize(passage.full_text).text for passage, _ in block])
         for (passage, counts), vector in zip(block, dense, strict=True):
             sample.offer(vector)
@@ -261,42 +197,3 @@ class Embedding:
     @property
     def truncated(self) -> int:
         return self._encoder.truncated - self._before + self._cut
-
-
-def _spooled(spool: IO[bytes]) -> Iterator[tuple[Passage, Counts]]:
-    while True:
-        try:
-            yield from pickle.load(spool)
-        except EOFError:
-            return
-
-
-def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
-
-
-class Reservoir:
-    """A uniform sample of vectors from a stream (Vitter's algorithm R), the same for the same stream."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._seen = 0
-        self._vectors: list[Vector] = []
-        self._random = random.Random(0)
-
-    def offer(self, vector: Vector) -> None:
-        self._seen += 1
-        if len(self._vectors) < self._size:
-            self._vectors.append(vector)
-        elif (place := self._random.randrange(self._seen)) < self._size:
-            self._vectors[place] = vector
-
-    def background(self) -> Background:
-        """Mean and standard deviation of the cosines between different sampled passages."""
-        if len(self._vectors) < 3:
-            return Background(0.0, 0.1)
-        vectors = np.stack(self._vectors)
-        cosines = (vectors @ vectors.T)[np.triu_indices(len(vectors), k=1)]
-        return Background(float(cosines.mean()), float(cosines.std()))

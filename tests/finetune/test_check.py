@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,29 @@ def test_triplets(tmp_path: Path) -> None:
     assert kept.notes[-1] == "3 rows left out"
 
 
+def test_negatives_are_compared_however_they_are_written(tmp_path: Path) -> None:
+    _, said = found(
+        tmp_path,
+        {"query": "카드 분실?", "document": "앱에서 신고합니다.", "negative": "환불합니다"},
+        {"query": "카드  분실", "document": "은행에 갑니다", "negative": "앱에서  신고합니다"},
+    )
+    assert said == ["2: negative is a positive of the same query"]
+
+
+def test_a_pair_of_one_text_is_refused(tmp_path: Path) -> None:
+    _, said = found(tmp_path, {"query": "바 사?", "document": "바  사"})
+    assert said == ["1: query and document are the same text"]
+
+
+def test_a_copy_of_a_bad_row_is_told_as_one(tmp_path: Path) -> None:
+    _, said = found(tmp_path, *[{"query": "가", "document": ""}] * 2)
+    assert said == [
+        "1: document is empty, or no text",
+        "2: document is empty, or no text",
+        "2: the same row as an earlier one",
+    ]
+
+
 def test_negatives_of_all_columns_are_one_remark(tmp_path: Path) -> None:
     rows = [{"query": f"물음 {at}", "document": f"답 {at}"} for at in range(4)]
     for at, row in enumerate(rows):
@@ -112,6 +136,19 @@ def test_scores_and_labels(tmp_path: Path) -> None:
         f"102: score is no number {scale}",
         f"103: score is no number {scale}",
     ]
+
+
+def test_the_ends_of_the_scale_are_scores(tmp_path: Path) -> None:
+    _, said = found(
+        tmp_path, *({"sentence1": f"가{score}", "sentence2": "나", "score": score} for score in (0, 0.5, 1))
+    )
+    assert said == []
+
+
+def test_an_unreadable_label_is_no_class(tmp_path: Path) -> None:
+    rows = [{"sentence1": f"가{at}", "sentence2": "나", "label": at % 2} for at in range(40)]
+    _, said = found(tmp_path, *rows, {"sentence1": "다", "sentence2": "라", "label": "글쎄"})
+    assert said == ["41: label is none of 0 and 1"]
 
 
 def test_classes_out_of_balance_and_data_sets(tmp_path: Path) -> None:
@@ -185,6 +222,35 @@ def test_what_was_found_is_shown_and_written(tmp_path: Path) -> None:
         "reason": "document is empty, or no text",
         "row": {"query": "물음 0", "document": ""},
     }
+
+
+def test_no_more_places_than_there_are(tmp_path: Path) -> None:
+    findings, _ = found(tmp_path, *({"query": f"물음 {at}", "document": ""} for at in range(5)))
+    assert ", ... " not in findings.errors[0].said()
+
+
+def test_rejects_stand_in_the_order_of_the_file_with_all_their_reasons(tmp_path: Path) -> None:
+    empty = "{} is empty, or no text"
+    findings, _ = found(
+        tmp_path,
+        {"query": "가", "document": ""},
+        {"query": "", "document": "나"},
+        {"query": "다", "document": ""},
+        {"query": "", "document": ""},
+    )
+    findings.write_rejects(tmp_path / "rejects.jsonl")
+    rejects = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert [one["place"].rpartition(":")[2] for one in rejects] == ["1", "2", "3", "4"]
+    assert set(rejects[3]["reason"].split("; ")) == {empty.format("query"), empty.format("document")}
+
+
+def test_a_rejected_score_that_is_none_is_null(tmp_path: Path) -> None:
+    rows = [{"sentence1": f"가{at}", "sentence2": "나", "score": at / 40} for at in range(40)]
+    findings, _ = found(tmp_path, *rows, {"sentence1": "다", "sentence2": "마", "score": "많이"})
+    findings.write_rejects(tmp_path / "rejects.jsonl")
+    written = (tmp_path / "rejects.jsonl").read_text()
+    assert "NaN" not in written
+    assert json.loads(written)["row"]["score"] is None
 
 
 @pytest.mark.parametrize(
@@ -305,6 +371,25 @@ def test_a_negative_that_another_data_set_answers_with_is_found(tmp_path: Path) 
     (finding,) = check(rows, []).found
     assert (finding.data, finding.bad) == ("triplets", True)
     assert finding.what == "negative is a positive of the same query"
+
+
+def test_what_rules_pair_is_no_verdict_on_what_people_wrote(tmp_path: Path) -> None:
+    write(tmp_path, "weak", {"query": "카드 분실", "document": "환불합니다"})
+    write(tmp_path, "data", {"query": "카드 분실", "document": "신고합니다", "negative": "환불합니다"})
+    weak = replace(read(Source("weak", "weak.jsonl"), tmp_path, 0), made=True)
+    assert check([weak, read(Source("data", "data.jsonl"), tmp_path, 0)], []).found == []
+
+
+def test_weak_pairs_are_left_out_without_a_word(tmp_path: Path) -> None:
+    write(tmp_path, "weak", *[{"query": "가", "document": ""}, *[{"query": "나", "document": "다"}] * 2])
+    weak = replace(read(Source("weak", "weak.jsonl"), tmp_path, 0), made=True)
+    findings = check([weak], [])
+    (finding,) = findings.found  # and no remark on copies
+    assert finding.what == "document is empty, or no text"
+    assert findings.errors == []
+    findings.write_rejects(tmp_path / "rejects.jsonl")
+    assert (tmp_path / "rejects.jsonl").read_text() == ""
+    assert len(findings.without_bad(weak)) == 2
 
 
 def test_labels_that_contradict_each_other_are_remarked_on(tmp_path: Path) -> None:

@@ -100,6 +100,16 @@ def test_only_the_last_and_the_spared_stay(tmp_path: Path) -> None:
     assert hidden(tmp_path) == []
 
 
+def test_checkpoints_of_the_clock_do_not_count_and_go_unless_they_are_the_last(tmp_path: Path) -> None:
+    for step in (2, 4, 5, 6, 7):
+        folder = written(tmp_path / f"checkpoint-{step}")
+        if step in (5, 7):
+            (folder / checkpoints.EARLY).touch()
+    assert list(checkpoints.whole(tmp_path, print)) == [2, 4, 6]
+    checkpoints.rotate(tmp_path, keep=2)
+    assert list(checkpoints.steps(tmp_path)) == [4, 6, 7]
+
+
 def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
     checkpoints.begin(tmp_path / "1-stage" / "checkpoint-5")
     (tmp_path / "1-stage" / ".checkpoint-3.gone").mkdir()
@@ -118,6 +128,13 @@ def test_weights_and_heads_come_back(tmp_path: Path) -> None:
     checkpoints.load_weights(tmp_path, other, {"kinds": another, "others": Loss(other)})
     for (name, tensor), again in zip(loss.state_dict().items(), another.state_dict().values(), strict=True):
         torch.testing.assert_close(again, tensor, rtol=0, atol=0, msg=name)
+
+
+def test_buffers_of_the_model_are_not_the_loss_s(tmp_path: Path) -> None:
+    model = nn.BatchNorm1d(3)
+    checkpoints.save_weights(tmp_path, model, {"kinds": Loss(model)})
+    saved = torch.load(tmp_path / "weights.pt")
+    assert set(saved["losses"]["kinds"]) == {"head.weight", "head.bias", "seen"}
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finetune.data import Rows, read
+from finetune.data import Rows, clean, read
 from finetune.held.splitting import held_out
 from finetune.recipe import Source
 from finetune.shapes import Shape
@@ -167,6 +168,12 @@ def test_scores_are_brought_to_one_scale(
     assert rows.notes == [note]
 
 
+def test_a_score_without_end_is_no_number(tmp_path: Path) -> None:
+    rows = [{"sentence1": f"가{at}", "sentence2": "나", "score": at / 40} for at in range(40)]
+    made = of(jsonl(tmp_path / "a.jsonl", *rows, {"sentence1": "다", "sentence2": "라", "score": "inf"}))
+    assert math.isnan(made.dataset["score"][40])
+
+
 def test_labels_tell_the_shape(tmp_path: Path) -> None:
     def shape(*labels: Any) -> tuple[Shape, list[Any], tuple[str, ...]]:
         records = [{"sentence1": f"가{at}", "sentence2": "나", "label": one} for at, one in enumerate(labels)]
@@ -178,6 +185,11 @@ def test_labels_tell_the_shape(tmp_path: Path) -> None:
     assert shape("neutral", "entailment") == (Shape.CLASSED_PAIRS, [1, 0], ("entailment", "neutral"))
     assert shape(2, 10, 1) == (Shape.CLASSED_PAIRS, [1, 2, 0], ("1", "2", "10"))
     assert shape(0.25, 0.5)[0] is Shape.SCORED
+
+
+def test_grades_below_zero_are_classes(tmp_path: Path) -> None:
+    rows = [{"sentence1": f"가{at}", "sentence2": "나", "label": at % 5 - 1} for at in range(40)]
+    assert of(jsonl(tmp_path / "a.jsonl", *rows)).shape is Shape.CLASSED_PAIRS
 
 
 def test_a_beir_folder_gives_pairs_or_triplets(tmp_path: Path) -> None:
@@ -268,6 +280,26 @@ def test_rows_are_capped_at_random_and_held_out_by_query(tmp_path: Path) -> None
         held_out(of(jsonl(tmp_path / "one.jsonl", PAIR)), 0.2, seed=3)
 
 
+def test_a_cap_draws_by_seed_and_name_and_keeps_the_order_of_the_file(tmp_path: Path) -> None:
+    jsonl(tmp_path / "many.jsonl", *({"query": f"물음 {at}", "document": f"답 {at}"} for at in range(200)))
+
+    def lines(name: str, seed: int) -> list[int]:
+        found: list[int] = read(Source(name, "many.jsonl", rows=50), tmp_path, seed).places.lines.tolist()
+        return found
+
+    assert lines("a", 1) == sorted(lines("a", 1))
+    assert lines("a", 1) != lines("a", 2)
+    assert lines("a", 1) != lines("b", 1)
+
+
+def test_a_reader_of_weak_pairs_draws_by_seed(data: Path) -> None:
+    made = [
+        read(Source("wiki", "train/wiki_paragraphs.parquet", reader="wiki_sentences"), data, seed).dataset[:]
+        for seed in (1, 1, 2)
+    ]
+    assert made[0] == made[1] != made[2]
+
+
 def read_lines(folder: Path, *lines: str, name: str = "a.jsonl") -> Rows:
     (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return read(Source("a", name), folder, 0)
@@ -338,6 +370,11 @@ def test_two_classes_of_pairs_that_may_be_verdicts_are_told(
 def test_what_is_no_text_is_empty(tmp_path: Path, value: str) -> None:
     rows = read_lines(tmp_path, f'{{"query": {value}, "document": "나"}}')
     assert rows.dataset[0] == {"query": "", "document": "나"}
+
+
+def test_blanks_within_what_is_unseen_are_no_text(tmp_path: Path) -> None:
+    assert clean("\u200b 글 \ufeff") == "글"
+    assert clean(math.nan) == ""
 
 
 def test_what_is_no_json_number_is_named_by_its_line(tmp_path: Path) -> None:

@@ -124,6 +124,26 @@ def test_the_primary_figure_is_what_the_vectors_say(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_triplets_ask_with_the_prompt_of_queries(
+    model: SentenceTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def watched(side: str) -> Callable[..., Any]:
+        encode = getattr(model, f"encode_{side}")
+
+        def noted(texts: list[str], **options: Any) -> Any:
+            asked.append((side, list(texts)))
+            return encode(texts, **options)
+
+        return noted
+
+    for side in ("query", "document"):
+        monkeypatch.setattr(model, f"encode_{side}", watched(side))
+    evaluator(Triplets(A, B, C), "t")(model)
+    assert asked == [("query", A), ("document", B), ("document", C)]
+
+
 @pytest.mark.parametrize("shape", [Shape.RETRIEVAL, Shape.PAIRS])
 def test_a_corpus_is_embedded_so_many_batches_at_once(shape: Shape, model: SentenceTransformer) -> None:
     made: Any = evaluator(DATA[shape], "law", batch_size=3, accumulation=2)

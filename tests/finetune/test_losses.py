@@ -171,6 +171,22 @@ def test_a_teacher_of_the_same_width_is_not_cut_with_the_student(
     assert widths == [(32, 32), (8, 32)]
 
 
+def test_a_student_cut_by_matryoshka_is_compared_at_length_1_whatever_it_ends_with(
+    make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Matryoshka normalises what it cuts: so the teacher's vectors, of other lengths here, are to be too."""
+    plain = make_model(modules=[Pooling(32, "mean")])
+    student = SentenceTransformer(str(plain), device="cpu").eval()
+    given = Source("s", loss=Loss("mse", {"teacher": str(plain)}, [32, 16]))
+    data = prepared(given, rows(Shape.SENTENCES), Path(), student, tmp_path)
+    labels = 3 * torch.tensor(data.dataset["label"][:])
+    # the teacher is the student, three times as long: the same directions at every dimension
+    value = loss_for(given, data, student)([student.preprocess(FIRST)], labels)
+    assert value.item() == pytest.approx(0, abs=1e-6)
+    alone = Source("s", loss=Loss("mse", {"teacher": str(plain)}))
+    assert loss_for(alone, data, student)([student.preprocess(FIRST)], labels).item() > 0.1
+
+
 @pytest.mark.parametrize("name", ["ranking", "cached-ranking", "cached-gist", "triplet"])
 def test_several_negatives_a_row(
     name: str, model: SentenceTransformer, teacher: Path, tmp_path: Path
@@ -241,6 +257,47 @@ def test_parameters_reach_the_losses(model: SentenceTransformer, teacher: Path) 
         made(Shape.CLASSED_PAIRS, "joint")
     with pytest.raises(NaruError, match=r"'loss\.temperature' is 0"):
         made(Shape.PAIRS, "ranking", temperature=0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "name", "given", "wanted"),
+    [
+        (Shape.PAIRS, "ranking", {"symmetric": False}, {"partition_mode": "joint"}),
+        (Shape.PAIRS, "ranking", {}, {"partition_mode": "per_direction"}),
+        (Shape.PAIRS, "cached-ranking", {"symmetric": False}, {"directions": ("query_to_doc",), "partition_mode": "joint"}),
+        (Shape.PAIRS, "cached-ranking", {}, {"directions": ("query_to_doc", "doc_to_query")}),
+        (Shape.PAIRS, "cached-gist", {"temperature": 0.02, "margin": 0.05, "relative": True, "mini_batch": 3},
+         {"temperature": 0.02, "margin": 0.05, "margin_strategy": "relative", "mini_batch_size": 3}),
+        (Shape.PAIRS, "cached-gist", {}, {"margin_strategy": "absolute"}),
+        (Shape.TRIPLETS, "triplet", {"distance": "euclidean", "margin": 0.3},
+         {"triplet_margin": 0.3, "distance_metric": "euclidean"}),
+        (Shape.LABELLED, "contrastive", {"distance": "manhattan", "margin": 0.3}, {"margin": 0.3, "distance_metric": "manhattan"}),
+        (Shape.LABELLED, "online-contrastive", {"distance": "euclidean", "margin": 0.3},
+         {"margin": 0.3, "distance_metric": "euclidean"}),
+        (Shape.CLASSED, "batch-hard-triplet", {"distance": "euclidean", "margin": 0.3},
+         {"triplet_margin": 0.3, "distance_metric": "euclidean"}),
+        (Shape.SCORED, "angle", {"temperature": 0.1}, {"scale": 10.0}),
+        (Shape.LABELLED, "softmax", {"product": True}, {"concatenation_sent_multiplication": True}),
+        (Shape.SCORED, "hybrid", {"alpha": 0.2, "temperature": 0.3, "margin": 0.1},
+         {"alpha": 0.2, "temperature": 0.3, "margin": 0.1}),
+        (Shape.CLASSED, "joint", {"weight": 2.0, "label_smoothing": 0.2, "temperature": 0.3},
+         {"weight": 2.0, "label_smoothing": 0.2, "temperature": 0.3}),
+        (Shape.SENTENCES, "relational", {"translations": True}, {"translations": True}),
+    ],
+)  # fmt: skip
+def test_every_parameter_that_is_no_default_reaches_its_loss(
+    shape: Shape,
+    name: str,
+    given: dict[str, Any],
+    wanted: dict[str, Any],
+    model: SentenceTransformer,
+    teacher: Path,
+) -> None:
+    asked = {key: str(teacher) for key, of in (("guide", "gist"), ("teacher", "relational")) if of in name}
+    loss: Any = loss_for(Source("s", loss=Loss(name, asked | given)), rows(shape), model)
+    distances = {"triplet": losses.TRIPLET, "batch-hard-triplet": losses.BATCH}.get(name, losses.PAIR)
+    for key, value in wanted.items():
+        assert getattr(loss, key) == (distances[value] if key == "distance_metric" else value)
 
 
 def test_a_guide_and_a_teacher_are_neither_trained_nor_saved(

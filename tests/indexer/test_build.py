@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.build import Plan, Reservoir, index
+from indexer.background import Reservoir
+from indexer.build import Plan, index
 from naru.basis import Basis
 from naru.bm25 import count, document_vector, query_vector, statistics_of, token_id
 from naru.documents import Document

@@ -221,6 +221,17 @@ def test_a_bad_record_is_named_or_rejected(tmp_path: Path, line: str, said: str)
     assert corpus.rejected == 1
 
 
+def test_rejected_records_are_counted_by_reading_and_by_location(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": "a", "text": "글"}\n{"id": "b"}\n', encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text("\n", encoding="utf-8")
+    corpus = Corpus(tmp_path / "a.jsonl", rejects=tmp_path / "r.jsonl")
+    for _ in range(2):
+        assert len(list(corpus)) == 1
+        assert corpus.rejected == 1
+    with pytest.raises(NaruError, match=r"b\.jsonl: no records"):
+        list(Corpus(tmp_path / "a.jsonl", tmp_path / "b.jsonl", rejects=tmp_path / "r.jsonl"))
+
+
 class TestEncoding:
     TEXT = '{"id": "1", "text": "plain"}\n{"id": "2", "text": "분실 신고"}\n'
 

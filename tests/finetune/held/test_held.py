@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finetune.data import read
+from finetune.data import read, same
 from finetune.held import Held, Lesson, lesson_from
 from finetune.held.files import open_held
 from finetune.held.splitting import held_out
@@ -50,6 +51,19 @@ def test_a_beir_split_with_caps_keeps_what_is_relevant(data: Path) -> None:
     assert {"d0", "d4", "d8", "d12", "d16"} <= set(some.corpus)
     assert len(some.corpus) == 12
     assert some.corpus["d0"].startswith("서울 도서관\n")
+
+
+def test_only_answers_make_a_query_and_passages_are_composed(tmp_path: Path) -> None:
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    jsonl(folder / "queries.jsonl", {"_id": "q1", "text": "가"}, {"_id": "q2", "text": "나"})
+    title = unicodedata.normalize("NFD", "한글")
+    jsonl(folder / "corpus.jsonl", *({"_id": f"d{at}", "title": title, "text": f"글 {at} "} for at in (1, 2)))
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t0\nq2\td2\t1\n")
+    made = measured(Evaluation("e", "beir"), tmp_path)
+    assert isinstance(made, Retrieval)
+    assert (made.queries, made.judgements) == ({"q2": "나"}, {"q2": {"d2": 1}})
+    assert made.corpus["d1"] == "한글\n글 1"
 
 
 def test_pairs_triplets_scores_labels_and_classes(tmp_path: Path, data: Path) -> None:
@@ -102,6 +116,11 @@ def test_parallel_files_and_reranking(tmp_path: Path) -> None:
         open_held(Evaluation("e", "r.jsonl", shape="reranking"), tmp_path)
 
 
+def test_parallel_texts_are_asked_with_their_sources() -> None:
+    held = Held("e", Parallel(["One?", "two"], ["하나", "둘"]))
+    assert list(held.questions()) == ["one", "two"]
+
+
 def test_triplets_without_a_negative_cannot_be_measured(tmp_path: Path) -> None:
     jsonl(
         tmp_path / "t.jsonl",
@@ -121,6 +140,25 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
     jsonl(tmp_path / "plain.jsonl", {"text": "글"})
     with pytest.raises(NaruError, match="sentences cannot be evaluated"):
         open_held(Evaluation("e", "plain.jsonl"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"query": "나", "document": ""}, "document is empty"),
+        ({"sentence": "나", "label": ""}, "label is none"),
+        ({"sentence1": "나", "sentence2": "다", "score": 9}, "score is no number, or out of range"),
+    ],
+)
+def test_what_is_evaluated_on_is_whole(row: dict[str, Any], reason: str, tmp_path: Path) -> None:
+    whole = [
+        dict(row, **{name: f"글 {at}" for name in ("document", "label") if name in row}) for at in range(40)
+    ]
+    if "score" in row:
+        whole = [dict(row, sentence1=f"글 {at}", score=at / 40) for at in range(40)]
+    jsonl(tmp_path / "e.jsonl", *whole, row)
+    with pytest.raises(NaruError, match=rf"e\.jsonl:41: {reason}.*mend it"):
+        open_held(Evaluation("e", "e.jsonl"), tmp_path)
 
 
 def test_sentences_are_measured_against_a_teacher(tmp_path: Path) -> None:
@@ -162,6 +200,12 @@ def test_vectors_are_compared_where_the_model_is_to_have_them(
     assert lesson_from(rows, loss, model).shape == shape
 
 
+def test_whitening_changes_vectors_too(tmp_path: Path) -> None:
+    jsonl(tmp_path / "plain.jsonl", {"text": "글"})
+    plain = read(Source("e", "plain.jsonl"), tmp_path, seed=0)
+    assert lesson_from(plain, Loss("mse", {"teacher": "m"}), Model("x", whitening=0.5)).shape == Shape.SCORED
+
+
 def test_neighbours_and_strangers_are_scored_by_the_teacher_s_cosines() -> None:
     vectors = np.asarray(
         [[2, 0], [0, 1], [3, 4], [0, 2]], np.float32
@@ -193,3 +237,29 @@ def test_a_few_sentences_of_each_class_are_compared(
     assert len(apart) <= 1000
     assert len(rest) + len(apart) == 3000
     assert max(Counter(apart.dataset["label"][:]).values()) == min(of_each, 3000 // classes // 2)
+
+
+def test_two_sentences_of_a_class_are_held_out_where_two_are_left(tmp_path: Path) -> None:
+    sizes = {"둘": 2, "셋": 3, "넷": 4, "열": 10}
+    jsonl(
+        tmp_path / "c.jsonl",
+        *({"sentence": f"{name} {at}", "label": name} for name, of in sizes.items() for at in range(of)),
+    )
+    _, apart = held_out(read(Source("c", "c.jsonl"), tmp_path, 0), 0.1, 0)
+    assert Counter(text.split()[0] for text in apart.dataset["sentence"]) == {"넷": 2, "열": 2}
+
+
+def test_a_question_written_in_two_ways_is_on_one_side(tmp_path: Path) -> None:
+    lines = [{"query": f"물음 {at // 2}{'?' * (at % 2)}", "document": f"답 {at}"} for at in range(80)]
+    jsonl(tmp_path / "a.jsonl", *lines)
+    rest, apart = held_out(read(Source("a", "a.jsonl"), tmp_path, 0), 0.5, 0)
+    sides = [{same(text) for text in side.dataset["query"]} for side in (rest, apart)]
+    assert (len(rest), len(apart)) == (40, 40)
+    assert sides[0].isdisjoint(sides[1])
+    again = held_out(read(Source("a", "a.jsonl"), tmp_path, 0), 0.5, 1)[1]
+    assert again.places.lines.tolist() != apart.places.lines.tolist()
+
+
+def test_something_is_left_to_train_on(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", *({"query": f"물음 {at}", "document": "답"} for at in range(2)))
+    assert [len(side) for side in held_out(read(Source("a", "a.jsonl"), tmp_path, 0), 0.9, 0)] == [1, 1]

@@ -38,6 +38,14 @@ def test_a_source_goes_on_where_it_was_in_the_next_epoch() -> None:
     assert drawn == list(islice(sampler.sources[0].endless(), len(drawn)))
 
 
+def test_every_epoch_draws_its_sources_anew() -> None:
+    sampler, drawn = weighted(), []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        drawn.append([min(batch) < 1000 for batch in sampler])
+    assert drawn[0] != drawn[1]
+
+
 def test_an_epoch_is_the_same_whether_or_not_the_earlier_ones_were_gone_through() -> None:
     through = weighted()
     epochs = []
@@ -52,12 +60,34 @@ def test_an_epoch_is_the_same_whether_or_not_the_earlier_ones_were_gone_through(
     assert list(resumed) == epochs[3]
 
 
+def test_an_epoch_begun_twice_is_the_same() -> None:
+    sampler = weighted()
+    assert list(sampler) == list(sampler)
+    sampler.set_epoch(1)
+    next(iter(sampler))  # looked at and left
+    fresh = weighted()
+    fresh.set_epoch(1)
+    assert list(sampler) == list(fresh)
+
+
 def test_processes_get_batches_of_one_source_together() -> None:
     sampler = weighted(together=2)
     batches = list(sampler)
     assert len(batches) == len(sampler) == 52
     for first, second in zip(batches[::2], batches[1::2], strict=True):
         assert (min(first) < 1000) == (min(second) < 1000)
+
+
+def test_several_processes_resume_and_count_passes_as_one_does() -> None:
+    through = weighted(together=2)
+    epochs = []
+    for epoch in range(3):
+        through.set_epoch(epoch)
+        epochs.append(list(through))
+    resumed = weighted(together=2)
+    resumed.set_epoch(2)
+    assert list(resumed) == epochs[2]
+    assert through.passes() == pytest.approx([52 / 4 / 100, 52 * 3 / 4 / 40])
 
 
 def test_columns_are_cut_at_their_own_length(start: Path) -> None:

@@ -67,6 +67,16 @@ def test_a_save_at_the_end_of_an_epoch_waits_for_its_evaluation() -> None:
     assert control.should_save
 
 
+def test_a_save_that_was_owed_is_owed_once() -> None:
+    flow, control = Flow(Training(), Clock()), TrainerControl(should_save=True)
+    flow.on_step_end(None, state(20, 1.0), control)
+    flow.on_epoch_end(None, state(20, 1.0), control)
+    assert control.should_save
+    control = TrainerControl()
+    flow.on_epoch_end(None, state(40, 2.0), control)
+    assert not control.should_save
+
+
 def test_the_clock_ends_a_step_with_a_save_and_no_evaluation() -> None:
     flow, control = Flow(Training(), Clock(max_minutes=0)), TrainerControl()
     time.sleep(0.001)
@@ -77,6 +87,16 @@ def test_the_clock_ends_a_step_with_a_save_and_no_evaluation() -> None:
     assert (control.should_evaluate, control.should_save, flow.stopped) == (False, True, "time")
 
 
+def test_only_a_save_that_the_clock_alone_asks_for_is_early() -> None:
+    for step, planned, due, early in ((10, 100, False, True), (10, 100, True, False), (10, 10, False, False)):
+        flow = Flow(Training(), Clock(max_minutes=0))
+        control = TrainerControl(should_save=due)
+        time.sleep(0.001)
+        flow.on_step_end(None, state(step, 0.5, planned=planned), control)
+        flow.on_epoch_end(None, state(step, 0.5, planned=planned), control)
+        assert (control.should_save, flow.early) == (True, early)
+
+
 def test_what_is_saved_already_is_not_saved_again() -> None:
     flow, control = Flow(Training(), Clock(max_minutes=0)), TrainerControl(should_training_stop=True)
     time.sleep(0.001)
@@ -84,6 +104,22 @@ def test_what_is_saved_already_is_not_saved_again() -> None:
     flow.on_save(None, state(10, 1.0), control)
     flow.on_epoch_end(None, state(10, 1.0), control)
     assert not control.should_save
+
+
+def test_a_save_goes_again_where_its_evaluation_comes_after_it() -> None:
+    flow, control = Flow(Training(), Clock()), TrainerControl(should_save=True, should_evaluate=True)
+    flow.on_save(None, state(20, 1.0), control)
+    flow.on_epoch_end(None, state(20, 1.0), control)
+    assert control.should_save
+
+
+def test_a_stage_that_begins_again_saves_its_steps_again() -> None:
+    flow = Flow(Training(), Clock())
+    flow.on_save(None, state(20, 1.0), TrainerControl())
+    flow.on_train_begin(None, state(0, 0.0), TrainerControl())
+    control = TrainerControl(should_save=True)
+    flow.on_epoch_end(None, state(20, 1.0), control)
+    assert control.should_save
 
 
 def test_the_best_is_saved_and_lack_of_gain_stops() -> None:

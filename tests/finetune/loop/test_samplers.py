@@ -44,6 +44,13 @@ def test_neighbours_are_the_same_again_and_others_in_the_next_pass() -> None:
     assert list(sampler.batches(1)) != first
 
 
+def test_neighbours_are_near_by_cosine_however_long() -> None:
+    vectors = [[length, (row % 2) * length] for row in range(32) for length in [100.0 if row < 16 else 1.0]]
+    dataset = Dataset.from_dict({"sentence": [f"문장 {row}" for row in range(32)], "label": vectors})
+    for batch in Neighbours(dataset, 16, [1]).batches(0):
+        assert len({row % 2 for row in batch}) == 1
+
+
 def test_batches_can_be_counted_before_the_teacher_was_asked() -> None:
     assert len(Neighbours(compared(100).remove_columns("label"), 32, [1])) == 4
 
@@ -98,6 +105,12 @@ def test_rows_left_over_make_a_batch_if_they_fill_half_of_one() -> None:
     assert [len(batch) for batch in NoDuplicates(pairs(25, 25), 10, [1]).batches(0)] == [10, 10, 5]
     assert [len(batch) for batch in NoDuplicates(pairs(24, 24), 10, [1]).batches(0)] == [10, 10]
     assert [sorted(batch) for batch in LikeLength(pairs(5, 5), 16, [1]).batches(0)] == [[0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(("rows", "size", "made"), [(25, 10, 3), (24, 10, 2), (12, 5, 2), (13, 5, 3)])
+def test_it_says_how_many_batches_the_rest_makes(rows: int, size: int, made: int) -> None:
+    sampler = NoDuplicates(pairs(rows, rows), size, [1])
+    assert len(sampler) == len(list(sampler.batches(0))) == made
 
 
 def test_rows_are_those_of_a_chosen_part() -> None:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,3 +97,18 @@ def test_the_model_card_stands_beside_korsts_test_alone(path: str | None, size: 
     (found,) = compared({"sets": ["s"], "sizes": [size], "recipe": {"evaluation": held}}, figures, figures)
     assert found.reference is reference
     assert len(found.table().columns) == (5 if reference else 4)
+
+
+def test_a_set_without_figures_before_training_is_not_compared() -> None:
+    figures = {
+        f"s_{kind}_{name}": 0.5
+        for kind in ("pearson", "spearman")
+        for name in ("cosine", "euclidean", "manhattan", "dot")
+    }
+    start: Any = {
+        "sets": ["s"],
+        "sizes": [1379],
+        "recipe": {"evaluation": [{"name": "s", "path": "KorSTS-Test.tsv"}]},
+    }
+    assert compared(start, {}, figures) == []
+    assert compared(start, figures, figures)[0].reference

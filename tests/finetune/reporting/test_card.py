@@ -86,6 +86,12 @@ def test_a_recipe_without_a_licence_takes_its_base_s() -> None:
     assert "Licence of the weights: apache-2.0.\n" in own
 
 
+def test_the_licence_of_the_base_is_named() -> None:
+    assert "Licence of the weights: cc-by-sa-4.0." in card(
+        replace(FACTS, licence=None, inherited="cc-by-sa-4.0")
+    )
+
+
 def test_a_base_states_its_licence_in_the_header_of_its_card(tmp_path: Path) -> None:
     assert licence_of(located("naru-mini", tmp_path)) == "cc-by-sa-4.0"
     assert licence_of(tmp_path) is None
