@@ -41,8 +41,9 @@ from finetune.encoders.precision import run_in_bf16
 from finetune.encoding import SentenceEncoder
 from finetune.loop.arguments import on_cpu
 from finetune.negatives import Limits, Mining, Models, Pair, mine
-from finetune.recipe import Recipe, Source, filled, load
+from finetune.recipe import Recipe, Source, load
 from finetune.recipe.resolved import to_toml
+from finetune.recipe.typed import filled
 from finetune.reporting.record import RECIPE
 from finetune.train import Options, train
 from indexer.corpus import Corpus

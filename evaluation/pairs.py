@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.arrays import Booleans, Floats
-from evaluation.cutoffs import Best, best_accuracy, best_f1
 from evaluation.needed import needed
+from evaluation.sweeps import Best, best_accuracy, best_f1
 from naru.errors import NaruError
 from naru.records import read_records
 

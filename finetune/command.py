@@ -83,7 +83,8 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Adapt an encoder to your data by a recipe, and measure what it gained on data held out."""
-    from finetune.recipe import filled, load
+    from finetune.recipe import load
+    from finetune.recipe.typed import filled
     from finetune.reporting.origins import origins
 
     # Paths typed here are relative to here, those of the recipe to the root.

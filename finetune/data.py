@@ -12,9 +12,7 @@ positives becomes as many rows. Files are streamed: memory holds a few thousand 
 from __future__ import annotations
 
 import random
-import re
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
@@ -32,6 +30,7 @@ from finetune.recipe.tables import KeyedError
 from finetune.rows.columns import Columns, check_unread, recognised, shape_of
 from finetune.rows.records import records, source_of
 from finetune.rows.spool import opened, stored
+from finetune.rows.texts import clean
 from finetune.rows.values import Values, listed
 from finetune.shapes import Shape
 from naru.errors import NaruError
@@ -40,10 +39,6 @@ from naru.records import Record, Skip, refuse
 Ints = npt.NDArray[np.int32]
 CHUNK = 4096  # rows written at once
 LOOK = 100  # records that show which columns there are
-BLANK = "\u200b\u3164\ufeff" + "".join(filter(str.isspace, map(chr, range(0x3001))))
-"""What people see nothing of: str.strip takes the second part alone."""
-ENDINGS = "?!.…？！。 "  # of a text, with which it says the same
-SURROGATE = re.compile("[\ud800-\udfff]")
 TEXTS: dict[Shape, tuple[str, ...]] = {
     Shape.PAIRS: ("query", "document"),
     Shape.TRIPLETS: ("query", "document"),
@@ -215,25 +210,6 @@ def _negatives(record: Record, columns: Columns) -> list[str]:
     cells = [record.get(name) for name in names]
     texts = [text for cell in cells for text in (cell if isinstance(cell, list) else [cell])]
     return [text for text in map(clean, texts) if text]
-
-
-def clean(value: Any) -> str:
-    """A text as it is trained on: NFC, without blanks around it. Of an object (a passage of MIRACL) its title and text.
-
-    Empty for what is no text: lists, bytes, NaN, invalid Unicode.
-    """
-    if isinstance(value, Mapping):
-        value = "\n".join(str(value[key]) for key in ("title", "text") if value.get(key))
-    if value is None or isinstance(value, list | bytes) or value != value:
-        return ""
-    text = unicodedata.normalize("NFC", str(value)).strip(BLANK)
-    return "" if SURROGATE.search(text) else text
-
-
-def same(text: str) -> str:
-    """What two texts have in common that are the same but for case, blanks and the marks they end with."""
-    plain = " ".join(text.casefold().split())
-    return plain.rstrip(ENDINGS) or plain
 
 
 def _finished(source: Source, shape: Shape, values: Values, drafts: pa.Table, place: str) -> Rows:

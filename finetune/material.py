@@ -11,8 +11,9 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from finetune.check import Findings, check
+from finetune.check import check
 from finetune.data import Rows, read
+from finetune.findings import Findings
 from finetune.held import Held, Lesson, held_from, lesson_from
 from finetune.held.files import open_held
 from finetune.held.splitting import CLASSED, OF_A_CLASS, held_out

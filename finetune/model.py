@@ -1,4 +1,4 @@
-"""The encoder that a recipe starts from, with what the recipe changes about it; PCA and merged LoRA at its end.
+"""The encoder that a recipe starts from, with what the recipe changes about it; `finetune.finishing` has what is done at its end.
 
 model = open_model(Model(base="e5-small-ko", adapter=Adapter([256])), root=Path("."), seed=42)
 """
@@ -12,7 +12,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
@@ -217,7 +216,7 @@ def _layers(body: Any) -> nn.ModuleList:
 
 def _adapt(opened: SentenceTransformer, dimensions: Sequence[int], activation: type[nn.Module]) -> None:
     """Dense layers before the last normalisation, `activation` between them."""
-    at = _end(opened)
+    at = end_of(opened)
     width = int(opened.get_embedding_dimension() or 0)
     for number, dimension in enumerate(dimensions):
         last = number == len(dimensions) - 1
@@ -226,7 +225,7 @@ def _adapt(opened: SentenceTransformer, dimensions: Sequence[int], activation: t
         width = dimension
 
 
-def _end(opened: SentenceTransformer) -> int:
+def end_of(opened: SentenceTransformer) -> int:
     """Where the next layer belongs: before the last normalisation, where there is one."""
     return len(opened) - isinstance(opened[len(opened) - 1], Normalize)
 
@@ -250,68 +249,3 @@ def _add_lora(opened: SentenceTransformer, lora: Lora) -> None:
             f"[model.lora] does not fit a {type(body).__name__}: {error}. targets may name its linear layers: "
             f"{', '.join(sorted(linear))}."
         ) from error
-
-
-def finish(opened: SentenceTransformer) -> SentenceTransformer:
-    """The model as it is used: LoRA's updates merged into the weights, every weight free to learn again."""
-    body = body_of(opened)
-    if any("lora_" in name for name, _ in body.named_parameters()):
-        from peft.tuners.tuners_utils import BaseTunerLayer
-
-        for name, module in list(body.named_modules()):
-            if isinstance(module, BaseTunerLayer):
-                module.merge()
-                parent, _, last = name.rpartition(".")
-                setattr(body.get_submodule(parent), last, module.get_base_layer())
-        if hasattr(body, "peft_config"):
-            del body.peft_config
-    return opened.requires_grad_(True)
-
-
-def append_pca(opened: SentenceTransformer, texts: Sequence[str], share: float) -> int:
-    """Append the projection onto the principal components of the texts' embeddings that hold `share` of their
-    variance; returns how many (Jolliffe, Principal Component Analysis, 2002). Orthonormal and without a mean taken off,
-    so that cosines of what is kept stay. NaruError for fewer than two texts, and for texts that all get one embedding.
-    """
-    vectors = _embeddings(opened, texts, "PCA")
-    centred = vectors - vectors.mean(axis=0)
-    variances, components = np.linalg.eigh(centred.T @ centred)
-    variances, components = variances[::-1].clip(min=0), components[:, ::-1]
-    shares = np.cumsum(variances) / variances.sum()
-    kept = min(int(np.searchsorted(shares, share)) + 1, len(variances))
-    _append(opened, components[:, :kept].T)
-    return kept
-
-
-def append_whitening(opened: SentenceTransformer, texts: Sequence[str], strength: float) -> None:
-    """Append the map covariance^(-strength / 2), of the texts' embeddings: directions in which they all differ count
-    less, those that tell few apart count more. Strength 1 makes their covariance the identity (ZCA whitening; Su et
-    al., "Whitening Sentence Representations", 2021); without a mean taken off. The covariance is shrunk as few texts
-    need it (Ledoit and Wolf, 2004), so that directions they happen not to use are not blown up. NaruError for fewer
-    than two texts, and for texts that all get one embedding.
-    """
-    from sklearn.covariance import ledoit_wolf
-
-    covariance, _ = ledoit_wolf(_embeddings(opened, texts, "Whitening"))
-    variances, components = np.linalg.eigh(covariance)
-    raised = (np.maximum(variances, variances.max() * 1e-6) / variances.max()) ** (-strength / 2)
-    _append(opened, (components * raised) @ components.T)
-
-
-def _embeddings(opened: SentenceTransformer, texts: Sequence[str], what: str) -> Any:
-    if len(texts) < 2:
-        raise NaruError(f"{what} wants two texts or more, got {len(texts)}.")
-    vectors = np.asarray(opened.encode(list(texts), show_progress_bar=False), np.float64)
-    if np.ptp(vectors, axis=0).max() < 1e-6:  # float32 tells less apart only by rounding
-        raise NaruError(f"{what} wants texts that differ: all {len(texts)} have one and the same embedding.")
-    return vectors
-
-
-def _append(opened: SentenceTransformer, weight: Any) -> None:
-    """A linear layer [out, in] as the last before the normalisation, which takes off what lengths it leaves."""
-    identity: Any = nn.Identity()
-    out, width = weight.shape
-    linear = torch.from_numpy(np.ascontiguousarray(weight)).float()
-    layer = Dense(width, out, bias=False, activation_function=identity, init_weight=linear)
-    opened.insert(_end(opened), layer)
-    opened.to(opened.device)

@@ -27,13 +27,14 @@ from sentence_transformers import SentenceTransformer
 from finetune import checkpoints
 from finetune.digests import digests, model_digests
 from finetune.encoders.precision import run_in_bf16
+from finetune.finishing import append_pca, append_whitening, changes_at_end, finish
 from finetune.loop.arguments import chosen_precision, on_cpu
 from finetune.loop.flow import Clock
 from finetune.loop.hub import push
 from finetune.losses import check_widths, prepared
 from finetune.measuring.lessons import answered
 from finetune.measuring.measures import Measures
-from finetune.model import append_pca, append_whitening, finish, located
+from finetune.model import located
 from finetune.objectives.demands import check_demands
 from finetune.preparing import (
     accumulation,
@@ -45,7 +46,7 @@ from finetune.preparing import (
     processes_at_work,
     some_texts,
 )
-from finetune.recipe import Model, Recipe
+from finetune.recipe import Recipe
 from finetune.reporting.card import write_card
 from finetune.reporting.journal import Journal
 from finetune.reporting.log import read_log
@@ -174,11 +175,6 @@ def _train(
             made = replace(made, pushed=address)
     processes.wait_for_everyone()
     return made
-
-
-def changes_at_end(model: Model) -> bool:
-    """Whether what was measured last is changed after training."""
-    return any(one is not None for one in (model.pca, model.whitening, model.lora))
 
 
 def outcome(output: Path, model: Path | None, done: int, steps: int, stopped: str) -> Outcome:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from finetune.data import Rows, same
+from finetune.data import Rows
 from finetune.recipe import Loss, Model
+from finetune.rows.texts import same
 from finetune.shapes import (
     Data,
     LabelledPairs,

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from finetune.data import Places, Rows, clean, read
+from finetune.data import Places, Rows, read
 from finetune.held import Held, Lesson, held_from
 from finetune.held.splitting import few_of_each
 from finetune.recipe import Evaluation, Source
 from finetune.rows.records import qrels_of, records, source_of
+from finetune.rows.texts import clean
 from finetune.rows.values import listed
 from finetune.shapes import Candidates, Parallel, Reranking, Retrieval, Shape
 from naru import beir, terminal

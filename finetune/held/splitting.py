@@ -7,7 +7,8 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from finetune.data import Rows, same
+from finetune.data import Rows
+from finetune.rows.texts import same
 from finetune.shapes import Shape
 from naru.errors import NaruError
 

@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 
 from finetune.checkpoints import Say
-from finetune.model import finish
+from finetune.finishing import finish
 from finetune.recipe import Training
 from naru.errors import NaruError
 

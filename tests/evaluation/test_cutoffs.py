@@ -12,8 +12,9 @@ from sklearn.metrics import accuracy_score, precision_recall_curve
 
 from evaluation import conformal
 from evaluation.candidates import Candidates
-from evaluation.cutoffs import Offered, best_accuracy, best_f1, levels, promised
+from evaluation.cutoffs import Offered, levels, promised
 from evaluation.precision import Aim, Shown, precision
+from evaluation.sweeps import best_accuracy, best_f1
 from naru.cutoffs import LEVELS, Cutoff
 from naru.errors import NaruError
 

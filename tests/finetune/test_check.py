@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from finetune.check import Findings, check
-from finetune.data import read, same
+from finetune.check import check
+from finetune.data import read
+from finetune.findings import Findings
 from finetune.held import Held, held_from
 from finetune.material import gather
 from finetune.recipe import Model, Recipe, Source, load
+from finetune.rows.texts import same
 from finetune.shapes import (
     Candidates,
     Data,

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from finetune.data import Rows, clean, read
+from finetune.data import Rows, read
 from finetune.held.splitting import held_out
 from finetune.recipe import Source
+from finetune.rows.texts import clean
 from finetune.shapes import Shape
 from naru.errors import NaruError
 

@@ -18,7 +18,8 @@ from torch import nn
 
 from finetune.encoders import hubcache
 from finetune.encoders.precision import run_in_bf16
-from finetune.model import append_pca, append_whitening, body_of, check_lora, finish, located, open_model
+from finetune.finishing import append_pca, append_whitening, finish
+from finetune.model import body_of, check_lora, located, open_model
 from finetune.recipe import Adapter, Lora, Model
 from indexer.parity import SENTENCES
 from naru.encoder import open_encoder

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from finetune.recipe import Adapter, Loss, Recipe, filled, load
+from finetune.recipe import Adapter, Loss, Recipe, load
 from finetune.recipe.fitting import FITTING, check_fit, fitting
 from finetune.recipe.resolved import to_toml
+from finetune.recipe.typed import filled
 from finetune.shapes import Shape
 from naru.errors import NaruError
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finetune.data import read, same
+from finetune.data import read
 from finetune.held import Held, Lesson, lesson_from
 from finetune.held.files import open_held
 from finetune.held.splitting import held_out
 from finetune.measuring.lessons import compared
 from finetune.recipe import Evaluation, Loss, Model, Source
+from finetune.rows.texts import same
 from finetune.shapes import (
     Data,
     LabelledPairs,

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from finetune.recipe import Evaluation, Loss, Recipe, filled, load
+from finetune.recipe import Evaluation, Loss, Recipe, load
 from finetune.recipe.agreement import check_paths
 from finetune.recipe.fitting import check_fits
 from finetune.recipe.lines import lines_of
 from finetune.recipe.resolved import to_toml
+from finetune.recipe.typed import filled
 from finetune.shapes import Shape
 from naru.errors import NaruError
 

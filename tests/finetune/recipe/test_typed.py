@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.recipe import filled, load
+from finetune.recipe import load
 from finetune.recipe.agreement import check_paths
-from finetune.recipe.typed import parts
+from finetune.recipe.typed import filled, parts
 from naru.errors import NaruError
 
 
