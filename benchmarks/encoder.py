@@ -4,7 +4,7 @@
 
 Every passage of a set is embedded once and searched exactly. `--source` is the float32 model the bundle was exported
 from (a sentence-transformers folder): its recall stands beside. `report` reads the test parts: run it to report, not
-to choose. Set-ups that share words with the passage favour BM25; its figures stand in benchmarks.quality's table.
+to choose. Set-ups that share words with the passage favour BM25; those of naru's lexical mode stand in benchmarks.quality's table.
 """
 
 from __future__ import annotations

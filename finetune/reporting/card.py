@@ -74,8 +74,9 @@ TASKS = {  # as sentence-transformers calls them
 class CardFacts:
     """What a card is written from. `base` is what people know the start model by; `recipe` is the resolved recipe as
     plain values, `recipe_text` its TOML. `before` and `after` are figures by key (`law_cosine_ndcg@10`), `sets` the
-    held-out sets in them and their shapes, `primary` the keys to compare by (empty: all); `asked` the SHA-256 by file of the
-    teachers and guides, by name; `inherited` the licence of the base, which holds where there is no other."""
+    held-out sets in them and their shapes, `sizes` what each is a mean over (queries, pairs), `primary` the keys to compare
+    by (empty: all); `asked` the SHA-256 by file of the teachers and guides, by name; `inherited` the licence of the base,
+    which holds where there is no other."""
 
     name: str
     base: str
@@ -89,6 +90,7 @@ class CardFacts:
     before: Mapping[str, float]
     after: Mapping[str, float]
     sets: Mapping[str, Shape] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
     primary: Sequence[str] = ()
     licence: str | None = None
     inherited: str | None = None
@@ -246,6 +248,7 @@ def _row(facts: CardFacts, one: Figure, language: Language) -> tuple[str, ...]:
     change = "–" if before is None else f"{after - before:+.3f}"
     return (
         one.of or language.unnamed_set,
+        f"{facts.sizes[one.of]:,}" if one.of in facts.sizes else "",
         one.measure,
         "–" if before is None else f"{before:.3f}",
         f"{after:.3f}",

@@ -217,6 +217,7 @@ class Record:
             before=log.before,
             after=log.after,
             sets={one.name: one.shape for one in self.held},
+            sizes={one.name: one.size for one in self.held},
             primary=self.primary,
             licence=recipe.licence,
             inherited=self.licence,

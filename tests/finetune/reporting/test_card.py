@@ -136,6 +136,12 @@ def test_figures_that_are_no_numbers_stay_out_of_the_header() -> None:
     assert "model-index" not in header(text)
 
 
+def test_a_gain_is_told_with_what_it_is_a_mean_over() -> None:
+    text = card(replace(FACTS, sizes={"law": 6}))
+    assert "| held-out set | of | measure | before |" in text
+    assert text.count("| law | 6 | ndcg@10 | 0.800 | 0.850 | +0.050 |") >= 2
+
+
 def test_both_languages_say_all_of_it() -> None:
     _, english, korean = card(FACTS).split("\n## ")
     for half in (english, korean):
