@@ -18,7 +18,7 @@ import numpy as np
 from evaluation.arrays import Booleans, Floats, Integers, renumbered
 from naru.beir import Split
 from naru.documents import Passage
-from naru.errors import NaruError, some
+from naru.errors import NaruError, first_few
 from naru.filters import Filter
 from search import Searcher
 from search.reading import check_query
@@ -214,7 +214,7 @@ def _relevant(searcher: Searcher, split: Split) -> dict[str, Passage]:
     if missing:
         raise NaruError(
             f"The split {split.name!r} judges {len(missing):,} of {len(wanted):,} relevant passages that the "
-            f"collection {searcher.collection.name!r} does not hold: {some(missing)}. Judge the passages of this collection, "
+            f"collection {searcher.collection.name!r} does not hold: {first_few(missing)}. Judge the passages of this collection, "
             "or index the corpus that was judged."
         )
     return there

@@ -24,7 +24,7 @@ from naru import __version__
 from naru.basis import ASKED, Basis
 from naru.beir import Beir, Split, write_qrels
 from naru.documents import Document
-from naru.errors import NaruError, some
+from naru.errors import NaruError, first_few
 from naru.relevance import MODES
 from naru.sketch import held
 from search import Searcher
@@ -138,7 +138,7 @@ def _check(asked: Asked, judged: Split, searcher: Searcher | Service | None, dep
         if wanted and not searcher.collection.retrieve(wanted):
             raise NaruError(
                 f"Not one of the {len(wanted):,} relevant passages of the split {judged.name!r} is in the collection "
-                f"{searcher.collection.name!r}: {some(wanted)}. Give the judgements of this collection."
+                f"{searcher.collection.name!r}: {first_few(wanted)}. Give the judgements of this collection."
             )
 
 

@@ -15,7 +15,7 @@ from evaluation.runs import Ranking, Run
 from naru import terminal
 from naru.beir import Beir, Qrels, Split, relevant
 from naru.documents import Hit, Passage
-from naru.errors import NaruError, some
+from naru.errors import NaruError, first_few
 
 
 class Found(Protocol):
@@ -88,7 +88,7 @@ class Evaluation:
         if not self.missing:
             return ""
         documents = "document is" if len(self.missing) == 1 else "documents are"
-        return f"{len(self.missing):,} relevant {documents} not in the collection: {some(self.missing)}."
+        return f"{len(self.missing):,} relevant {documents} not in the collection: {first_few(self.missing)}."
 
 
 def evaluate(

@@ -24,7 +24,7 @@ from typing import Any
 from unicodedata import normalize as composed
 
 from naru.documents import Document
-from naru.errors import NaruError, some
+from naru.errors import NaruError, first_few
 from naru.lines import UTF8, pass_encoding
 from naru.records import Bad, open_records
 
@@ -102,7 +102,7 @@ def read_judged(path: Path, fields: Fields | None = None, encoding: str | None =
     for text, where in without.items():
         if found[text].answers:
             raise NaruError(
-                f"{where}: {text!r} has no document here, and {some(found[text].answers)} elsewhere; expected one or the "
+                f"{where}: {text!r} has no document here, and {first_few(found[text].answers)} elsewhere; expected one or the "
                 "other."
             )
     return list(found.values())
@@ -211,7 +211,7 @@ def _check_held(questions: Sequence[Question], there: Mapping[str, None]) -> Non
         missing = [document for document in question.grades if document not in there]
         if missing:
             raise NaruError(
-                f"{question.where}: {question.text!r} is answered by {some(missing)}, which the corpus does not hold. Are the "
+                f"{question.where}: {question.text!r} is answered by {first_few(missing)}, which the corpus does not hold. Are the "
                 "ids those of the corpus?"
             )
 

@@ -52,7 +52,7 @@ TEXTS: dict[Shape, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Places:
+class RowPlaces:
     """Where rows stand: `places[row]` is "file:line"; for Parquet and the Hub the line is the row's number."""
 
     file: str
@@ -70,7 +70,7 @@ class Rows:
     name: str
     shape: Shape
     dataset: Dataset
-    places: Places
+    places: RowPlaces
     classes: tuple[str, ...] = ()
     notes: Sequence[str] = field(default_factory=list)
     made: bool = False
@@ -82,7 +82,7 @@ class Rows:
     def take(self, rows: Sequence[int] | Ints | npt.NDArray[np.int64]) -> Rows:
         """These rows, in this order."""
         chosen = np.asarray(rows, np.int64)
-        places = Places(self.places.file, self.places.lines[chosen])
+        places = RowPlaces(self.places.file, self.places.lines[chosen])
         return replace(self, dataset=self.dataset.select(chosen.tolist()), places=places)
 
     def texts(self) -> list[str]:
@@ -245,7 +245,7 @@ def _finished(source: Source, shape: Shape, values: Values, drafts: pa.Table, pl
         Dataset(drafts.select(list(names))) if plain else Dataset(opened(stored(rows(), pa.schema(fields))))
     )
     classes = values.classes() if shape in (Shape.CLASSED, Shape.CLASSED_PAIRS) else ()
-    return Rows(source.name, shape, dataset, Places(place, lines), classes, values.notes(shape))
+    return Rows(source.name, shape, dataset, RowPlaces(place, lines), classes, values.notes(shape))
 
 
 def _made(source: Source, path: Path, seed: int) -> Rows:
@@ -274,7 +274,7 @@ def _made(source: Source, path: Path, seed: int) -> Rows:
     )
     shape = Shape.SCORED if "score" in first else shape_of(columns, first, None, str(path))
     lines = np.arange(1, len(dataset) + 1, dtype=np.int32)
-    return Rows(source.name, shape, dataset, Places(f"{source.name} ({source.reader})", lines), made=True)
+    return Rows(source.name, shape, dataset, RowPlaces(f"{source.name} ({source.reader})", lines), made=True)
 
 
 def _capped(rows: Rows, source: Source, seed: int) -> Rows:

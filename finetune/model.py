@@ -23,7 +23,7 @@ from finetune.encoders import fresh
 from finetune.encoders.hubcache import fetched
 from finetune.recipe import Lora, Model, Recipe
 from finetune.recipe.agreement import models_of
-from finetune.recipe.tables import Places
+from finetune.recipe.tables import KeyPlaces
 from naru.errors import NaruError, missing_extra
 from naru.presets import Preset, positions_of, preset_of
 
@@ -63,7 +63,7 @@ def check_lora(model: Model) -> None:
 
 
 def open_model(
-    model: Model, root: Path, seed: int, cache: Path | None = None, places: Places | None = None
+    model: Model, root: Path, seed: int, cache: Path | None = None, places: KeyPlaces | None = None
 ) -> SentenceTransformer:
     """The model of a recipe, float32, ready to train: on the GPU where there is one.
 
@@ -71,7 +71,7 @@ def open_model(
     `cache` (the Hub's own by default) once. New weights are drawn from `seed`. Raises NaruError for a base that cannot
     be opened, and for options that do not fit it, by key and, with the `places` of its recipe, by line.
     """
-    places = places or Places("recipe", {})
+    places = places or KeyPlaces("recipe", {})
     preset = preset_of(model.base)
     location = located(model.base, root, cache)
     torch.manual_seed(seed)

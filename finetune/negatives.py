@@ -33,7 +33,7 @@ from finetune.mining.lexical import Lexical, Spool
 from finetune.mining.pairs import Pair, Pairs
 from finetune.mining.passages import Passages
 from finetune.mining.picking import Check, Field, Picker
-from finetune.mining.ranking import Judge, Lot, Places, Progress, Ranking
+from finetune.mining.ranking import Judge, Positions, Progress, RandomRanking, Ranking
 from finetune.mining.report import Mined, Picked
 from finetune.mining.settings import Limits, Mining
 from naru.documents import Document
@@ -133,7 +133,7 @@ def mine(
     )
 
 
-def _places(passages: Passages, positives: Iterable[int]) -> Places:
+def _places(passages: Passages, positives: Iterable[int]) -> Positions:
     """Where the corpus holds any of these positives: ascending, distinct."""
     return np.array(sorted({place for one in positives for place in passages.find(one)}), np.int32)
 
@@ -142,18 +142,18 @@ def _field(
     pairs: Pairs,
     spool: Spool,
     dense: Dense | None,
-    excluded: list[Places],
+    excluded: list[Positions],
     size: int,
     mining: Mining,
     progress: Progress,
 ) -> Field:
     """Rank the corpus by each source."""
     depth = mining.skip + mining.look
-    lot = Lot(size, _SPARE * mining.number, excluded, (mining.seed, 0)) if mining.fill else None
+    lot = RandomRanking(size, _SPARE * mining.number, excluded, (mining.seed, 0)) if mining.fill else None
     rankings: dict[str, Ranking] = {}
     judge: Judge | None = dense
     if "random" in mining.sources:
-        rankings["random"] = Lot(size, depth, excluded, (mining.seed, 1))
+        rankings["random"] = RandomRanking(size, depth, excluded, (mining.seed, 1))
     if "encoder" in mining.sources and dense is not None:
         rankings["encoder"] = dense.nearest(depth, excluded, progress)
     if "bm25" in mining.sources:

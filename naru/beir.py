@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from naru.errors import NaruError, some
+from naru.errors import NaruError, first_few
 from naru.files import replacing
 from naru.lines import column, columns, numbered, placed
 from naru.records import read_records
@@ -80,7 +80,7 @@ class Beir:
         if unknown:
             raise NaruError(
                 f"{path}: judges {len(unknown)} queries that {self.folder / 'queries.jsonl'} does not hold: "
-                f"{some(unknown)}. Add them there, or remove their judgements."
+                f"{first_few(unknown)}. Add them there, or remove their judgements."
             )
         return Split(
             name,

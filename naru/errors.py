@@ -48,11 +48,11 @@ def index_command(store: str, collection: str = "NAME", corpus: str = "CORPUS") 
     return f"naru index {corpus} --store {shlex.quote(store)} --collection {shlex.quote(collection)}"
 
 
-def none_in(store: str) -> str:
+def no_collections(store: str) -> str:
     """What to say of a store that holds no collection."""
     return f"There is no collection in {store}. Build one: {index_command(store)}"
 
 
-def some(names: Sequence[str], most: int = 5) -> str:
+def first_few(names: Sequence[str], most: int = 5) -> str:
     """The first few names, for a message."""
     return ", ".join(map(repr, names[:most])) + (", …" if len(names) > most else "")

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Self
 
 from naru.encoder import Encoder, open_encoder
-from naru.errors import NaruError, none_in
+from naru.errors import NaruError, no_collections
 from naru.provenance import Provenance
 from naru.store import Collection, Published, Store
 from search.catalog import Catalog
@@ -76,7 +76,7 @@ class Following:
         """Open and offer all there is, then follow. NaruError: the store is empty, or a collection cannot be opened."""
         published = self._published()
         if not published:
-            raise NaruError(none_in(self._store.location))
+            raise NaruError(no_collections(self._store.location))
         for name, version in published.items():
             self._open[name] = self._opened(name, version)
         self._offer()

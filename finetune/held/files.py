@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from finetune.data import Places, Rows, read
+from finetune.data import RowPlaces, Rows, read
 from finetune.held import Held, Lesson, held_from
 from finetune.held.splitting import few_of_each
 from finetune.recipe import Evaluation, Source
@@ -36,7 +36,7 @@ def open_held(evaluation: Evaluation, root: Path) -> Held | Lesson:
         if evaluation.teacher is None:
             return Held(evaluation.name, parallel)
         texts = Dataset.from_dict({"source": parallel.source, "target": parallel.target})
-        places = Places(evaluation.path, np.arange(1, len(texts) + 1, dtype=np.int32))
+        places = RowPlaces(evaluation.path, np.arange(1, len(texts) + 1, dtype=np.int32))
         return Lesson(
             evaluation.name, Rows(evaluation.name, Shape.PARALLEL, texts, places), evaluation.teacher
         )

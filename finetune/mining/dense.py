@@ -9,7 +9,7 @@ import numpy as np
 
 from finetune.encoding import Encoder
 from finetune.mining.passages import Texts
-from finetune.mining.ranking import Best, Places, Progress, Scores
+from finetune.mining.ranking import Best, Positions, Progress, Scores
 from naru.errors import NaruError
 from naru.text import Analyzer, normalize
 
@@ -39,7 +39,7 @@ class Dense:
             self._passages[start:stop] = _encode(encoder.passages, [texts[i] for i in range(start, stop)])
             progress("embed", stop, len(texts))
 
-    def nearest(self, depth: int, excluded: Sequence[Places], progress: Progress) -> Best:
+    def nearest(self, depth: int, excluded: Sequence[Positions], progress: Progress) -> Best:
         """The ranking of the passages by cosine."""
         best = Best(depth, excluded)
         for first in range(0, len(self._passages), _COLUMNS):
@@ -50,7 +50,7 @@ class Dense:
             progress("search", first + len(block), len(self._passages))
         return best
 
-    def scores(self, query: int, places: Places) -> Scores:
+    def scores(self, query: int, places: Positions) -> Scores:
         cosines: Scores = np.asarray(self._passages[places]) @ self._queries[query]
         return cosines
 

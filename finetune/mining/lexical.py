@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from finetune.mining.ranking import Best, Places, Progress, Scores, within
+from finetune.mining.ranking import Best, Positions, Progress, Scores, within
 from naru.bm25 import (
     Counts,
     SparseVector,
@@ -99,8 +99,8 @@ class Lexical:
         spool: Spool,
         queries: Sequence[str],
         depth: int,
-        excluded: Sequence[Places],
-        wanted: Sequence[Places],
+        excluded: Sequence[Positions],
+        wanted: Sequence[Positions],
         progress: Progress,
     ) -> None:
         self._analyzer = spool.analyzer
@@ -117,13 +117,13 @@ class Lexical:
                 self._best.offer(number, first, scores)
             progress("bm25", first + postings.size, self._statistics.documents)
 
-    def top(self, query: int) -> Places:
+    def top(self, query: int) -> Positions:
         return self._best.top(query)
 
     def held_back(self, query: int) -> Sequence[int]:
         return self._best.held_back(query)
 
-    def scores(self, query: int, places: Places) -> Scores:
+    def scores(self, query: int, places: Positions) -> Scores:
         ranked = zip(self._best.top(query).tolist(), self._best.scores(query).tolist(), strict=True)
         known = self._wanted[query] | dict(ranked)
         return np.array([known[place] for place in places.tolist()], np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 
 from finetune.mining.pairs import Pairs, Row
 from finetune.mining.passages import Passages
-from finetune.mining.ranking import Judge, Lot, Progress, Ranking
+from finetune.mining.ranking import Judge, Progress, RandomRanking, Ranking
 from finetune.mining.report import FILTERS, Negative, Picked
 from finetune.mining.settings import Mining
 from naru.errors import NaruError
@@ -31,7 +31,7 @@ class Field:
     """
 
     rankings: Mapping[str, Ranking]
-    lot: Lot | None
+    lot: RandomRanking | None
     judge: Judge | None
 
 

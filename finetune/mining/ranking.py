@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Places = npt.NDArray[np.int32]
+Positions = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage, how much of it is done, and the whole where that is known."""
@@ -20,7 +20,7 @@ Progress = Callable[[str, int, int | None], None]
 class Ranking(Protocol):
     """What one source offers for each query."""
 
-    def top(self, query: int) -> Places:
+    def top(self, query: int) -> Positions:
         """Candidates, best first."""
         ...
 
@@ -32,7 +32,7 @@ class Ranking(Protocol):
 class Judge(Protocol):
     """Scores of passages for a query, comparable with one another."""
 
-    def scores(self, query: int, places: Places) -> Scores: ...
+    def scores(self, query: int, places: Positions) -> Scores: ...
 
     def outside(self, pairs: Sequence[tuple[int, str]]) -> Scores:
         """Scores of (query, text) pairs whose text the corpus lacks."""
@@ -45,7 +45,7 @@ class Best:
     Memory: 8 bytes x queries x depth.
     """
 
-    def __init__(self, depth: int, excluded: Sequence[Places]) -> None:
+    def __init__(self, depth: int, excluded: Sequence[Positions]) -> None:
         self._excluded = excluded
         self._out: list[dict[int, float]] = [{} for _ in excluded]
         self._places = np.full((len(excluded), depth), -1, np.int32)
@@ -66,8 +66,8 @@ class Best:
         self._places[query] = np.concatenate([self._places[query], better + first])[order]
         self._scores[query] = merged[order]
 
-    def top(self, query: int) -> Places:
-        places: Places = self._places[query, self._scores[query] > -np.inf]
+    def top(self, query: int) -> Positions:
+        places: Positions = self._places[query, self._scores[query] > -np.inf]
         return places
 
     def scores(self, query: int) -> Scores:
@@ -80,11 +80,11 @@ class Best:
         return [place for place, score in self._out[query].items() if score > -np.inf and score >= last]
 
 
-class Lot:
+class RandomRanking:
     """`depth` passages for each query, drawn without looking: the same for the same seed, corpus and query."""
 
-    def __init__(self, size: int, depth: int, excluded: Sequence[Places], seed: Sequence[int]) -> None:
-        self._drawn: list[Places] = []
+    def __init__(self, size: int, depth: int, excluded: Sequence[Positions], seed: Sequence[int]) -> None:
+        self._drawn: list[Positions] = []
         self._out: list[Sequence[int]] = []
         for query, taken in enumerate(excluded):
             rng = np.random.default_rng([*seed, query])
@@ -93,14 +93,14 @@ class Lot:
             self._drawn.append(drawn[~known][:depth])
             self._out.append(drawn[:depth][known[:depth]].tolist())
 
-    def top(self, query: int) -> Places:
+    def top(self, query: int) -> Positions:
         return self._drawn[query]
 
     def held_back(self, query: int) -> Sequence[int]:
         return self._out[query]
 
 
-def within(places: Places, first: int, size: int) -> list[int]:
+def within(places: Positions, first: int, size: int) -> list[int]:
     """The places of a block of `size` that begins at `first`."""
     inside: list[int] = places[(places >= first) & (places < first + size)].tolist()
     return inside

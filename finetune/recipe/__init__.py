@@ -18,7 +18,7 @@ from finetune.recipe.changes import apply, inherited, spelled
 from finetune.recipe.fitting import FITTING
 from finetune.recipe.limits import Above, AtLeast, Between, OneOf
 from finetune.recipe.lines import lines_of
-from finetune.recipe.tables import Places, build, meant
+from finetune.recipe.tables import KeyPlaces, build, meant
 from finetune.shapes import Shape
 from naru.errors import NaruError
 
@@ -209,8 +209,8 @@ class Recipe:
     training: Training = field(default_factory=Training)
     evaluation: list[Evaluation] = field(default_factory=list)
     stage: list[Stage] = field(default_factory=list)
-    places: Places = field(
-        default=Places("recipe", {}), compare=False, repr=False, metadata={"toml": False}
+    places: KeyPlaces = field(
+        default=KeyPlaces("recipe", {}), compare=False, repr=False, metadata={"toml": False}
     )  # fmt: skip
 
     def at(self, key: str) -> str:
@@ -244,7 +244,7 @@ def load(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
         key = apply(change, table)
         lines = {at: line for at, line in lines.items() if not at.startswith((f"{key}.", f"{key}["))}
         lines[key] = f"--set {change}"
-    places = Places(name, lines)
+    places = KeyPlaces(name, lines)
     recipe: Recipe = replace(build(Recipe, inherited(spelled(table)), places), places=places)
     check_agreement(recipe)
     return recipe

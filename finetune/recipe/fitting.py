@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from finetune.recipe.limits import Above, AtLeast, Between, OneOf
 from finetune.recipe.lines import join
-from finetune.recipe.tables import Places, build, meant
+from finetune.recipe.tables import KeyPlaces, build, meant
 from finetune.shapes import Shape
 from naru.errors import NaruError
 
@@ -187,12 +187,12 @@ def fitting(shape: Shape) -> list[str]:
     return list(FITTING.get(shape, ()))
 
 
-def parameters(loss: Loss, places: Places | None = None, where: str = "loss") -> Any:
+def parameters(loss: Loss, places: KeyPlaces | None = None, where: str = "loss") -> Any:
     """A loss's parameters, defaults filled in: an instance of its class in PARAMETERS.
 
     NaruError for an unknown loss or parameter, a missing one, a wrong type or a value out of range.
     """
-    places = places or Places("recipe", {})
+    places = places or KeyPlaces("recipe", {})
     if loss.name not in PARAMETERS:
         key = join(where, "name") if join(where, "name") in places.of else where
         raise places.refuse(key, f"is {loss.name!r}, no loss. {meant(loss.name, PARAMETERS)}")

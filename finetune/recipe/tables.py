@@ -22,7 +22,7 @@ class KeyedError(NaruError):
 
 
 @dataclass(frozen=True)
-class Places:
+class KeyPlaces:
     """Where keys stand: dotted key -> "recipe.toml:12". A key that does not stand anywhere is where its table is."""
 
     name: str
@@ -54,7 +54,7 @@ class Places:
             raise NaruError(f"{self.at(key)}: recipe key {key!r}: {error}") from error
 
 
-def build(kind: Any, value: Any, places: Places, where: str = "") -> Any:
+def build(kind: Any, value: Any, places: KeyPlaces, where: str = "") -> Any:
     """`value` as `kind`: a dataclass, a list, a dict, a union with None, or a plain type with its limits.
 
     Raises NaruError, which names the dotted key and its place.
@@ -88,7 +88,7 @@ def build(kind: Any, value: Any, places: Places, where: str = "") -> Any:
     return value
 
 
-def _table(kind: Any, value: Any, places: Places, where: str) -> Any:
+def _table(kind: Any, value: Any, places: KeyPlaces, where: str) -> Any:
     _expect_table(value, places, where)
     known = {field.name: field for field in fields(kind) if field.metadata.get("toml", True)}
     for key in value:
@@ -101,7 +101,7 @@ def _table(kind: Any, value: Any, places: Places, where: str) -> Any:
     return kind(**{key: build(hints[key], item, places, join(where, key)) for key, item in value.items()})
 
 
-def _expect_table(value: Any, places: Places, where: str) -> None:
+def _expect_table(value: Any, places: KeyPlaces, where: str) -> None:
     if not isinstance(value, dict):
         raise places.refuse(where, f"is {value!r}, expected a table.")
 

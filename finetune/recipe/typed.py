@@ -9,7 +9,7 @@ from pathlib import Path
 
 from finetune.recipe import Evaluation, Recipe
 from finetune.recipe.agreement import rows_of
-from finetune.recipe.tables import Places, meant
+from finetune.recipe.tables import KeyPlaces, meant
 from naru.errors import NaruError
 
 
@@ -75,7 +75,7 @@ def filled(
     if base is not None and base != recipe.model.base:  # the recipe's licence is that of its own base
         places["model.base"] = f"--base {base}"
         made = replace(made, model=replace(recipe.model, base=base), licence=None)
-    made = replace(made, places=Places(recipe.places.name, places))
+    made = replace(made, places=KeyPlaces(recipe.places.name, places))
     for where, row in rows_of(made):
         if row.path is None:
             key = where.partition("[")[0]

@@ -12,7 +12,7 @@ import typer
 from naru import settings, terminal
 from naru.commands.opening import opened_store
 from naru.commands.options import JsonOption, StoreOption
-from naru.errors import NaruError, none_in
+from naru.errors import NaruError, no_collections
 
 
 def collections(store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -26,7 +26,7 @@ def collections(store: StoreOption = None, as_json: JsonOption = False) -> None:
         typer.echo(json.dumps({"collections": [asdict(one) for one in found]}, ensure_ascii=False))
         return
     if not found:
-        terminal.note(none_in(location))
+        terminal.note(no_collections(location))
         return
     terminal.collections(found)
     for one in found:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from naru import settings
-from naru.errors import NaruError, missing_extra, none_in
+from naru.errors import NaruError, missing_extra, no_collections
 
 if TYPE_CHECKING:
     from evaluation.sources import Encodes
@@ -92,7 +92,7 @@ def service_at(location: str | None) -> str | None:
 def only(store: Store) -> str:
     names = store.names()
     if not names:
-        raise NaruError(none_in(store.location))
+        raise NaruError(no_collections(store.location))
     if len(names) > 1:
         raise NaruError(
             f"{store.location} has several collections: say --collection with one of {', '.join(names)}."

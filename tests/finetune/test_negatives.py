@@ -19,7 +19,7 @@ from finetune.mining import dense, lexical, picking
 from finetune.mining.dense import Dense
 from finetune.mining.lexical import Lexical, Spool
 from finetune.mining.passages import Texts, key
-from finetune.mining.ranking import Best, Lot, Places
+from finetune.mining.ranking import Best, Positions, RandomRanking
 from finetune.negatives import Limits, Mined, Mining, Models, Pair, mine
 from naru.bm25 import count, document_vector, query_vector, statistics_of
 from naru.documents import Document
@@ -39,7 +39,7 @@ PASSAGES = [
 ]
 QUERIES = ["카드 분실 신고", "여권 발급 사진", "이체 한도"]
 QUERY = QUERIES[0]
-NOTHING: Places = np.zeros(0, np.int32)
+NOTHING: Positions = np.zeros(0, np.int32)
 
 
 def quiet(stage: str, done: int, total: int | None) -> None:
@@ -320,11 +320,11 @@ def test_the_nearest_block_by_block_are_the_nearest_of_all(
 
 def test_a_lot_draws_distinct_passages_and_no_positive() -> None:
     excluded = [NOTHING, np.arange(0, 30, dtype=np.int32), np.arange(0, 38, dtype=np.int32)]
-    lot = Lot(40, 10, excluded, (7,))
+    lot = RandomRanking(40, 10, excluded, (7,))
     assert [len(set(lot.top(query).tolist())) for query in range(3)] == [10, 10, 2]
     assert set(lot.top(1).tolist()) == set(range(30, 40))
-    assert lot.top(0).tolist() == Lot(40, 10, excluded, (7,)).top(0).tolist()
-    assert lot.top(0).tolist() != Lot(40, 10, excluded, (8,)).top(0).tolist()
+    assert lot.top(0).tolist() == RandomRanking(40, 10, excluded, (7,)).top(0).tolist()
+    assert lot.top(0).tolist() != RandomRanking(40, 10, excluded, (8,)).top(0).tolist()
 
 
 # Several sources, the cross-encoder, filling up
