@@ -47,6 +47,7 @@ def test_every_hit_carries_the_formula_that_ranked_it(searcher: Searcher) -> Non
     scores = searcher.relevance.scores("hybrid")
     hits = searcher.search("카드 재발급 수수료", limit=8).hits
     said = searcher.relevance.fit("hybrid").logits([hit.logit for hit in hits])
+    assert hits
     for hit, logit in zip(hits, said, strict=True):
         assert hit.semantic is not None
         assert hit.lexical is not None

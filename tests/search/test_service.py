@@ -98,7 +98,9 @@ def test_highlighting_can_be_left_out(client: httpx.Client) -> None:
     ("mode", "used", "unused"), [("semantic", "semantic", "lexical"), ("lexical", "lexical", "semantic")]
 )
 def test_a_mode_shows_the_score_it_ranks_by(client: httpx.Client, mode: str, used: str, unused: str) -> None:
-    for hit in search(client, "카드 재발급", mode=mode)["hits"]:
+    hits = search(client, "카드 재발급", mode=mode)["hits"]
+    assert hits
+    for hit in hits:
         assert hit[used] is not None
         assert hit[unused] is None
 
@@ -153,7 +155,9 @@ def test_notes_tell_what_was_done_to_the_query(client: httpx.Client) -> None:
 
 def test_odd_queries_are_answered(client: httpx.Client) -> None:
     for query in ("은 는 이 가", "😀", "\0카드\0", "a" * MAX_QUERY, "<script>"):
-        search(client, query)
+        answer = search(client, query)
+        assert answer["query"] == query
+        assert len(answer["hits"]) + len(answer["near_misses"]) <= 10
 
 
 @pytest.mark.parametrize(
