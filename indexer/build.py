@@ -42,7 +42,8 @@ _WORTH_ASKING = 50  # passages; a smaller collection is made again in seconds
 class Summary:
     """What a build did. `truncated` passages are longer than the encoder reads; BM25 still has them whole. `replaced`
     is how many passages the version before had (None: there was none); `void` says why its calibration does not hold
-    for this one. `reused` vectors were there from an earlier build."""
+    for this one. `encoder_before` is the encoder of that version where it was another. `reused` vectors were there from an
+    earlier build."""
 
     provenance: Provenance
     analyse_seconds: float
@@ -50,6 +51,7 @@ class Summary:
     publish_seconds: float
     replaced: int | None = None
     void: str | None = None
+    encoder_before: str | None = None
     reused: int = 0
 
     @property
@@ -128,6 +130,7 @@ def index(
             perf_counter() - embedded,
             replaced=None if before is None else before.passages,
             void=None if before is None else _void(before.relevance, provenance),
+            encoder_before=None if before is None else _other_encoder(before, provenance),
             reused=remembered.reused,
         )
 
@@ -160,6 +163,11 @@ def _void(relevance: str | None, made: Provenance) -> str | None:
     except DamagedError as error:  # holds for nothing
         return error.reason
     return None if basis is None else basis.void(made)
+
+
+def _other_encoder(before: Description, made: Provenance) -> str | None:
+    was = before.facts.get("encoder_fingerprint")
+    return None if was in (None, made.encoder_fingerprint) else str(before.facts.get("encoder"))
 
 
 def _points(

@@ -146,6 +146,15 @@ def test_indexing_again_says_what_is_replaced_and_keeps_most_of_it(naru: Shell, 
     assert naru.json("index", less, *plain, "--replace")["replaced"] == 50
 
 
+def test_indexing_again_with_another_encoder_is_told(naru: Shell, tiny_bundle: Path) -> None:
+    """An --encoder that was forgotten: the next build takes the default."""
+    corpus = write(naru.folder / "corpus.jsonl", RECORDS)
+    assert "before" not in naru("index", corpus, "--collection", "help", "--encoder", str(tiny_bundle)).stderr
+    said = naru("index", corpus, "--collection", "help").stderr
+    assert f"indexed with {tiny_bundle} before, and with naru-mini now" in said.replace("\n", "")
+    assert "before" not in naru("index", corpus, "--collection", "help").stderr
+
+
 def test_several_corpora_make_one_collection(naru: Shell, tiny_bundle: Path) -> None:
     first = write(naru.folder / "corpus.jsonl", RECORDS)
     (naru.folder / "faq.csv").write_text("id,text\nfee-1,수수료는 500원입니다.\n", "utf-8")

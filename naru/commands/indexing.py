@@ -104,6 +104,11 @@ def index(
         f"published in {summary.publish_seconds:.1f} s.",
         soft_wrap=True,
     )
+    if summary.encoder_before is not None:
+        terminal.note(
+            f"It was indexed with {summary.encoder_before} before, and with {made.encoder} now. To stay with an encoder: "
+            "--encoder, or `path` under [encoder] in naru.toml."
+        )
     if summary.void:
         terminal.note(
             f"Its calibration no longer holds ({summary.void}): fit it again with naru calibrate BEIR --split SPLIT "
