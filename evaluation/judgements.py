@@ -109,26 +109,33 @@ def read_judged(path: Path, fields: Fields | None = None, encoding: str | None =
 
 
 def dealt(questions: Sequence[Question], shares: Mapping[str, float]) -> dict[str, list[int]]:
-    """Part -> the numbers of its questions, in order. Those with an answer in common are dealt together, in the order of
-    the file, to the part that lacks most of its share; those without any are dealt for themselves. Rows put at the end of
-    the file move none that stand before, unless they join two answers."""
+    """Part -> the numbers of its questions, in order. Each goes, in the order of the file, to the part that lacks most of its
+    share, or where one went that it has an answer in common with; those without an answer are counted for themselves.
+
+    Rows put at the end of the file move none that stand before, unless they join two answers.
+    """
     parts: dict[str, list[int]] = {name: [] for name in shares}
-    total = sum(shares.values())
-    for groups in _together(questions):
-        done = dict.fromkeys(parts, 0)
-        for group in groups:
-            now = sum(done.values()) + len(group)
-            lacks = {name: round(share / total * now - done[name], 9) for name, share in shares.items()}
-            first = questions[group[0]].text
-            lots = {name: sha256(f"{name} {first}".encode()).digest() for name in parts}  # among equals
-            chosen = max(parts, key=lambda name: (lacks[name], lots[name]))
-            parts[chosen] += group
-            done[chosen] += len(group)
-    return {name: sorted(numbers) for name, numbers in parts.items()}
+    done = {kind: dict.fromkeys(parts, 0) for kind in (True, False)}
+    went: dict[str, str] = {}
+    for number, (question, group) in enumerate(zip(questions, _groups(questions), strict=True)):
+        counts = done[bool(question.answers)]
+        part = went.get(group) or _lacking(counts, shares, question.text)
+        went[group] = part
+        counts[part] += 1
+        parts[part].append(number)
+    return parts
 
 
-def _together(questions: Sequence[Question]) -> tuple[list[list[int]], list[list[int]]]:
-    """The groups of questions that answers join; and each question without an answer."""
+def _lacking(counts: Mapping[str, int], shares: Mapping[str, float], text: str) -> str:
+    """The part that lacks most of its share of one question more; among equals by lot, the same for the same text."""
+    whole = (sum(counts.values()) + 1) / sum(shares.values())
+    lacks = {name: round(share * whole - counts[name], 9) for name, share in shares.items()}
+    lots = {name: sha256(f"{name} {text}".encode()).digest() for name in shares}
+    return max(shares, key=lambda name: (lacks[name], lots[name]))
+
+
+def _groups(questions: Sequence[Question]) -> list[str]:
+    """Of each question a name for those that answers join it with; one without an answer is its own."""
     leader: dict[str, str] = {}
 
     def first(document: str) -> str:
@@ -139,14 +146,7 @@ def _together(questions: Sequence[Question]) -> tuple[list[list[int]], list[list
     for question in questions:
         for document in question.answers:
             leader[first(document)] = first(question.answers[0])
-    groups: dict[str, list[int]] = {}
-    without: list[list[int]] = []
-    for number, question in enumerate(questions):
-        if question.answers:
-            groups.setdefault(first(question.answers[0]), []).append(number)
-        else:
-            without.append([number])
-    return list(groups.values()), without
+    return [f"d{first(one.answers[0])}" if one.answers else f"q{one.text}" for one in questions]
 
 
 def write_beir(
