@@ -252,7 +252,7 @@ def test_cutoffs_are_found_by_name_or_say_why_not() -> None:
         fit.cutoff("precise")
     with pytest.raises(NaruError, match="'sensitive'; there: precise, balanced"):
         fit.cutoff("sensitive")
-    with pytest.raises(NaruError, match="nothing was calibrated"):
+    with pytest.raises(NaruError, match="the collection is not calibrated"):
         replace(fit, cutoffs=()).cutoff("precise")
 
 
