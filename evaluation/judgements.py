@@ -12,6 +12,7 @@ answer in common, also by way of others, come into one part: what one part is tu
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -32,6 +33,7 @@ PARTS = {"train": 1.0, "calibrate": 1.0, "test": 1.0}
 """What is dealt into by default, with the share of each."""
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _WHOLE = re.compile(r"-?\d{1,9}", re.ASCII)
 
 
@@ -85,8 +87,11 @@ def read_judged(path: Path, fields: Fields | None = None, encoding: str | None =
         text = said.pop(fields.query)
         if not isinstance(text, str) or not text.strip():
             raise NaruError(f"{where}: {fields.query!r} is {text!r}; expected a question.")
+        if _SURROGATE.search(text):
+            raise NaruError(f"{where}: {fields.query!r} is no valid Unicode: {text!r}.")
         text = composed("NFC", text).strip()
         document, score = _document(said.pop(fields.document), where), said.pop(fields.score, None)
+        said = {name: fact for name, fact in said.items() if fact == fact}  # JSON has no NaN
         question = found.setdefault(text, Question(text, where, facts=said))
         if document is None:
             without.setdefault(text, where)
@@ -184,9 +189,10 @@ def write_beir(
 
 
 def _document(value: object, where: str) -> str | None:
+    value = _whole_number(value)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int) or _SURROGATE.search(str(value)):
         raise NaruError(f"{where}: the document is {value!r}; expected the id of one, or nothing.")
     document = str(value).strip()
     if any(blank in document for blank in "\t\n\r"):
@@ -197,6 +203,7 @@ def _document(value: object, where: str) -> str | None:
 
 
 def _grade(value: object, name: str, where: str) -> int:
+    value = _whole_number(value)
     if value is None or value == "":
         return 1
     if type(value) is int:
@@ -204,6 +211,13 @@ def _grade(value: object, name: str, where: str) -> int:
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
     raise NaruError(f"{where}: {name!r} is {value!r}; expected a whole number, 0 for no answer.")
+
+
+def _whole_number(value: object) -> object:
+    """7 for 7.0, as tables have whole numbers where cells are empty; nothing for NaN."""
+    if not isinstance(value, float):
+        return value
+    return None if math.isnan(value) else int(value) if value.is_integer() else value
 
 
 def _check_held(questions: Sequence[Question], there: Mapping[str, None]) -> None:
@@ -219,7 +233,7 @@ def _check_held(questions: Sequence[Question], there: Mapping[str, None]) -> Non
 def _copied(corpus: Iterable[Document], path: Path) -> Iterator[str]:
     with path.open("w", encoding="utf-8") as file:
         for one in corpus:
-            said = {"_id": one.id, "title": one.title, "text": one.text, **one.metadata}
+            said = {**one.metadata, "_id": one.id, "title": one.title, "text": one.text}
             file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")
             yield one.id
 

@@ -66,6 +66,19 @@ def test_more_texts_than_a_window(encoder: Encoder, monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(encoder.passages(MIXED), whole, atol=1e-5)
 
 
+def test_a_prefix_takes_its_part_of_what_is_read(tiny_bundle: Path) -> None:
+    encoder = Encoder(tiny_bundle)
+    for words in range(1, encoder.info.max_length):
+        text = " ".join(["A"] * words)
+        before = encoder.truncated
+        encoder.passages([text])
+        cut = encoder.truncated - before
+        encoder.queries([text])
+        assert (encoder.cut([text]), encoder.reads_whole(text)) == (cut, encoder.truncated == before + cut)
+    assert cut == 1
+    assert not encoder.reads_whole(text)
+
+
 def test_cut_texts_are_counted_and_keep_their_last_special_token(tiny_bundle: Path) -> None:
     encoder = Encoder(tiny_bundle)
     encoder.passages(["짧다", LONG, LONG])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unicodedata import normalize
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,3 +135,82 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
     (tmp_path / "judged").mkdir()
     with pytest.raises(NaruError, match="is there already"):
         write_beir(tmp_path / "judged", found, dealt(found, PARTS))
+
+
+def test_what_macos_writes_is_read_as_what_people_type(tmp_path: Path) -> None:
+    text = "질문,번호\n카드 분실,card-1\n카드 분실,card-2\n"
+    decomposed = "".join(
+        normalize("NFD", line) if number < 2 else line
+        for number, line in enumerate(text.splitlines(keepends=True))
+    )
+    [found] = read_judged(table(tmp_path, decomposed), Fields("질문", "번호"))
+    assert (found.text, found.answers) == ("카드 분실", ["card-1", "card-2"])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"query": "가", "document": True}, "the document is True; expected the id of one"),
+        ({"query": "가", "document": "a\tb"}, "has a tab or a line end in it"),
+        ({"query": "가", "document": "나", "score": True}, "'score' is True; expected a whole number"),
+    ],
+)
+def test_what_qrels_cannot_hold_is_refused(row: dict[str, object], said: str, tmp_path: Path) -> None:
+    with pytest.raises(NaruError, match=said):
+        read_judged(table(tmp_path, json.dumps(row), "judged.jsonl"))
+
+
+def test_grades_below_zero_and_blanks_around_ids_are_read(tmp_path: Path) -> None:
+    [found] = read_judged(table(tmp_path, "query,document,score\n가, 나 ,-1\n가,,\n"))
+    assert (found.grades, found.answers) == ({"나": -1}, [])
+
+
+def test_among_equal_parts_the_question_decides() -> None:
+    dealt_to = {
+        name
+        for number in range(30)
+        for name, numbers in dealt([Question(f"질문 {number}", "f:2", {"d": 1})], PARTS).items()
+        if numbers
+    }
+    assert dealt_to == set(PARTS)
+
+
+def test_a_large_group_is_dealt_where_most_is_lacking_after_it() -> None:
+    asked = questions([[number] for number in range(8)] + [[8]] * 4)
+    parts = dealt(asked, {"calibrate": 3, "test": 1})
+    assert [len(numbers) for numbers in parts.values()] == [10, 2]
+
+
+def test_questions_without_an_answer_stand_beside_a_document_of_the_corpus(tmp_path: Path) -> None:
+    asked = [Question("김치찌개", "f:2")]
+    write_beir(tmp_path / "judged", asked, {"test": [0]}, [Document("d1", "본문"), Document("d2", "본문")])
+    assert Beir(tmp_path / "judged").split("test").qrels == {"q1": {"d1": 0}}
+
+
+def test_fields_of_the_corpus_never_take_the_place_of_its_id_and_text(tmp_path: Path) -> None:
+    document = Document("d1", "카드 분실 신고", "제목", {"_id": "x9", "text": "요약", "쪽": 3})
+    write_beir(tmp_path / "judged", [Question("카드", "f:2", {"d1": 1})], {"test": [0]}, [document])
+    said = json.loads((tmp_path / "judged" / "corpus.jsonl").read_text("utf-8"))
+    assert said == {"_id": "d1", "title": "제목", "text": "카드 분실 신고", "쪽": 3}
+
+
+def test_whole_numbers_of_tables_with_gaps_are_ids(tmp_path: Path) -> None:
+    path = tmp_path / "judged.parquet"
+    columns = {
+        "query": ["가", "나"],
+        "document": [7.0, None],
+        "score": [2.0, None],
+        "쪽": [float("nan"), 1.0],
+    }
+    pq.write_table(pa.table(columns), path)
+    found = read_judged(path)
+    assert [one.grades for one in found] == [{"7": 2}, {}]
+    assert [one.facts for one in found] == [{}, {"쪽": 1.0}]
+
+
+@pytest.mark.parametrize(
+    "row", [{"query": "\ud800a", "document": "d1"}, {"query": "가", "document": "\ud800"}]
+)
+def test_what_is_no_unicode_is_named_by_line(row: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(NaruError, match=r"judged\.jsonl:1: "):
+        read_judged(table(tmp_path, json.dumps(row), "judged.jsonl"))

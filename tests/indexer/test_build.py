@@ -20,9 +20,9 @@ from naru.basis import Basis
 from naru.bm25 import count, document_vector, query_vector, statistics_of, token_id
 from naru.documents import Document
 from naru.encoder import Encoder
-from naru.errors import NaruError
+from naru.errors import NaruError, UnavailableError
 from naru.relevance import Relevance
-from naru.store import open_store
+from naru.store import Description, open_store
 from naru.text import Analyzer, AnalyzerSettings
 from search import Searcher
 
@@ -166,7 +166,7 @@ def test_a_killed_build_is_never_seen_and_the_next_one_works(
         from indexer.build import Plan, index
         from naru.documents import Document
         from naru.encoder import Encoder
-        from naru.store import open_store
+        from naru.store import Description, open_store
 
         def progress(stage, done):
             if stage == "embed":
@@ -271,3 +271,20 @@ def test_a_damaged_version_is_mended_by_building_it_again(
     assert index(DOCUMENTS[:2], store, encoder, plan(tiny_bundle), silent).replaced is None
     with Searcher.open(store, "help") as searcher:
         assert searcher.collection.count() == 2
+
+
+def test_where_it_is_not_known_what_a_build_would_replace_it_is_not_begun(
+    tmp_path: Path, encoder: Encoder, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(str(tmp_path))
+    index(DOCUMENTS[:3], store, encoder, plan(tiny_bundle), silent)
+    before = store.published("help")
+
+    def away(name: str) -> Description | None:
+        raise UnavailableError("the server is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "describe", away)
+        with pytest.raises(UnavailableError, match="is away"):
+            index(DOCUMENTS[:2], store, encoder, plan(tiny_bundle), silent)
+    assert store.published("help") == before

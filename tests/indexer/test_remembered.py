@@ -172,3 +172,11 @@ def test_without_a_folder_or_the_right_to_it_nothing_is_kept(tmp_path: Path) -> 
         with Remembered(folder, "one", 3) as remembered:
             assert remembered.vectors(["가"], made)[0].tolist() == [[1, 1, 2]]
             remembered.keep_used()
+
+
+def test_vectors_of_an_encoder_with_a_like_fingerprint_are_not_taken(tmp_path: Path) -> None:
+    for number, fingerprint in enumerate(("ab" * 16, "ab" * 15 + "cd")):
+        vector = np.full((1, 4), number, np.float32)
+        with Remembered(tmp_path, fingerprint, 4) as remembered:
+            made, known = remembered.vectors(["글"], lambda texts, vector=vector: vector)  # type: ignore[misc]
+        assert (made.tolist(), known, remembered.reused) == (vector.tolist(), [], 0)

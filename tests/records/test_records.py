@@ -8,12 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from naru.errors import NaruError
-from naru.records import Bad, read_records
+from naru.lines import columns, placed
+from naru.records import Bad, open_records, read_records
 
 
 def read(path: Path, content: str | bytes) -> tuple[list[tuple[int, dict[str, Any]]], list[Bad]]:
@@ -55,6 +58,26 @@ def test_an_empty_cell_is_null_and_a_column_without_a_name_is_none(tmp_path: Pat
     assert found == [(2, {"query": "가", "document": None})]
 
 
+def test_several_columns_may_have_no_name(tmp_path: Path) -> None:
+    found, bad = read(tmp_path / "a.csv", ",query,\n0,가,1\n")
+    assert (found, bad) == ([(2, {"query": "가"})], [])
+
+
+def test_rows_of_parquet_are_numbered_anew_by_each_reading(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"query": ["가", "나"]}), tmp_path / "a.parquet")
+    reader = open_records(tmp_path / "a.parquet")
+    assert [[row.line for row in reader] for _ in range(2)] == [[1, 2], [1, 2]]
+
+
+def test_of_a_row_of_parquet_the_first_bad_column_is_named(tmp_path: Path) -> None:
+    late = pa.array([0, 10**12], pa.timestamp("s"))
+    pq.write_table(pa.table({"begin": late, "end": late}), tmp_path / "a.parquet")
+    found, [bad] = read(tmp_path / "a.parquet", (tmp_path / "a.parquet").read_bytes())
+    assert [line for line, _ in found] == [1]
+    assert bad.line == 2
+    assert bad.reason.startswith("'begin' holds what Python has no date or time for")
+
+
 class TestQuotesOfTabs:
     """KorSTS is such a file: a sentence may begin with a quote, and nothing is quoted."""
 
@@ -78,7 +101,7 @@ class TestQuotesOfTabs:
         assert (found, bad) == ([(2, {"a": "하나\n둘\t", "b": "셋"})], [])
 
     def test_lines_that_have_as_many_tabs_by_chance_are_too(self, tmp_path: Path) -> None:
-        found, bad = read(tmp_path / "a.tsv", '"a"\t"b"\n"하나\t\n"\t"둘"\n')
+        found, bad = read(tmp_path / "a.tsv", '"a"\t"b"\n"하나\t\n"\t"둘"\n\n')
         assert (found, bad) == ([(2, {"a": "하나\t\n", "b": "둘"})], [])
 
     @given(
@@ -97,3 +120,14 @@ class TestQuotesOfTabs:
             with path.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file, delimiter="\t").writerows([["a", "b"], *rows])
             assert [list(fields.values()) for _, fields in read_records(path)] == rows
+
+
+def test_a_bad_byte_behind_a_byte_order_mark_is_named_by_its_place_in_the_file(tmp_path: Path) -> None:
+    _, [bad] = read(tmp_path / "a.jsonl", b"\xef\xbb\xbf" + "카".encode() + b"\xba\n")
+    assert bad.reason.startswith("byte 6 of the file (0xba) is not UTF-8")
+
+
+def test_blank_lines_and_lines_with_an_empty_cell_hold_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("q1\td 1\t1\n \t\nq2\t\t1\n", "utf-8")
+    lines = [line for _, line in placed(tmp_path / "a.tsv")]
+    assert [columns(line, 3) for line in lines] == [["q1", "d 1", "1"], None]

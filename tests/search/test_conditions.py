@@ -45,6 +45,7 @@ def read(given: object) -> Filter:
             And((Exists("a"), Not(Or((Equals("b", "x"),))))),
         ),
         ({"and": []}, And(())),
+        ({"or": [{"field": "a", "exists": True}] * MOST}, Or((Exists("a"),) * MOST)),
     ],
 )
 def test_json_becomes_the_filter_it_says(given: object, expected: Filter) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 
 from evaluation.calibrate import Calibration
 from indexer.build import Plan, index
+from naru.bundle import EncoderInfo, fingerprint, write_description
 from naru.documents import Document
 from naru.encoder import Encoder
 from naru.errors import ReplacedError
@@ -132,6 +134,42 @@ def test_a_calibration_is_followed(store: Store, bundle: Path, fitted: Calibrati
         following.look()
         assert client.post("/v1/search", json={"query": "카드 분실"}).json()["calibrated"] is True
         assert catalog.find("help").collection is searcher.collection
+
+
+def test_a_version_with_a_new_calibration_stays_open(
+    store: Store, bundle: Path, fitted: Calibration, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.following.RETIRED", 0.0)
+    publish(store, bundle, FIRST)
+    catalog = Catalog()
+    with (
+        Following(store, catalog, every=1e6) as following,
+        serve(create_app(catalog, ServiceSettings())) as client,
+    ):
+        following.start()
+        catalog.find("help").collection.keep_relevance(fitted.relevance.to_json())
+        following.look()
+        following.look()
+        assert found(client) == ["card-1"]
+
+
+def test_an_encoder_that_was_exported_anew_is_opened_anew(
+    store: Store, bundle: Path, tmp_path: Path, serve: Serve
+) -> None:
+    again = tmp_path / "bundle"
+    copytree(bundle, again)
+    publish(store, again, FIRST)
+    catalog = Catalog()
+    with (
+        Following(store, catalog, every=1e6) as following,
+        serve(create_app(catalog, ServiceSettings())) as client,
+    ):
+        following.start()
+        other = replace(EncoderInfo.read(again, None), query_prefix="카드 ", fingerprint="")
+        write_description(again, [replace(other, fingerprint=fingerprint(again, other))])
+        publish(store, again, SECOND)
+        following.look()
+        assert found(client) == ["card-2"]
 
 
 def test_what_cannot_be_opened_is_told_once_and_the_version_before_stays(

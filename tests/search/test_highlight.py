@@ -53,6 +53,7 @@ def marks(marked: Marked) -> list[str]:
         ("카드", "👍😀 카드 👍", ["카드"]),
         ("카드", unicodedata.normalize("NFD", "카드를 씁니다"), [unicodedata.normalize("NFD", "카드")]),
         ("카드", "  \n카드", ["카드"]),
+        ("카드", "İİ 카드를 씁니다", ["카드"]),
         ("여권", "카드를 분실했을 때", []),
     ],
 )
@@ -188,6 +189,27 @@ def test_what_lies_beyond_the_analysed_part_is_not_marked() -> None:
     text = "다른 이야기. " * (READ // 8 + 1) + "카드"
     assert len(text) > READ
     assert highlights("카드", text).text.spans == ()
+
+
+def test_a_snippet_reads_on_behind_what_is_analysed() -> None:
+    text = "다른 이야기. " * (READ // 8 - 1) + "카드 " + "그리고 다른 이야기. " * 20
+    snippet = highlights("카드", text).snippet
+    assert marks(snippet) == ["카드"]
+    assert "카드 그리고 다른 이야기. 그리고" in snippet.text
+
+
+def test_what_a_window_would_cut_does_not_count_in_it() -> None:
+    text = "가" * (WINDOW + 40) + " 나 " + "다" * WINDOW
+    cut, whole = Span(WINDOW - 10, WINDOW + 10), Span(WINDOW + 41, WINDOW + 42)
+    window = best_window(text, [(cut, ("term", "가"), 2.0), (whole, ("term", "나"), 1.0)])
+    assert window.start <= whole.start < whole.end <= window.end
+
+
+def test_a_form_that_a_tenth_as_many_passages_have_is_a_word() -> None:
+    for commonest, word in ((10, "이체한도"), (11, "이체한")):
+        texts = ["이체한도 변경"] + ["이체한 돈"] * commonest
+        statistics = statistics_of(count({"word": [text.split()[0]]}) for text in texts)
+        assert words_of(*ANALYZER.morphemes("이체한도"), statistics) == [word]
 
 
 @given(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from naru.bm25 import count, statistics_of
+from naru.text import Analyzer
+from search.keyboard import mistyped
 from search.searcher import Searcher
 
 
@@ -36,3 +39,12 @@ def test_the_added_tokens_point_at_what_was_typed(searcher: Searcher) -> None:
         query[token.start : token.end] for token in searcher.search(query).tokens if token.text == "카드"
     }
     assert places == {"zkem"}
+
+
+def test_what_the_collection_has_in_latin_is_not_read_otherwise() -> None:
+    analyzer = Analyzer()
+    tokens = analyzer.query_tokens("zkem")
+    for texts, read in ((["카드 분실"], "카드"), (["카드 분실", "zkem 설치"], None)):
+        statistics = statistics_of(count(analyzer.document(text)) for text in texts)
+        found = mistyped("zkem", tokens, analyzer, statistics)
+        assert (found.read if found else None) == read

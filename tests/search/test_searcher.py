@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from indexer.build import Plan, index
 from naru.bm25 import query_vector
+from naru.cutoffs import Cutoff, Guarantee
 from naru.documents import Document
 from naru.encoder import Encoder
 from naru.errors import NaruError
 from naru.filters import Equals
-from naru.relevance import probability
+from naru.relevance import RIVALS, probability
 from naru.store import open_store
 from naru.text import Analyzer, AnalyzerSettings
 from search.reading import MAX_QUERY
@@ -95,6 +99,58 @@ def test_passages_that_answer_alike_are_told_where_none_reaches_the_cutoff(
         lower = opened.search("카드 분실 신고", cutoff=0.1)
         assert (len(lower.hits), lower.notes) == (4, ())
         assert not opened.search("버스 잃어버린 카드 없음", cutoff=0.999).notes
+
+
+@pytest.fixture(scope="module")
+def many(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
+    """Of two passages that say the same of cards, twelve of passports, and 290 of buses."""
+    documents = [
+        *(
+            Document(f"lost-{number}", "카드를 잃어버렸다면 전화해 주세요.", "카드 분실")
+            for number in range(2)
+        ),
+        *(Document(f"photo-{number}", "여권 사진을 가져오세요.", "여권 사진") for number in range(12)),
+        *(
+            Document(f"bus-{number}", f"{number}번 버스는 역 앞에 섭니다.", "버스", {"line": number})
+            for number in range(290)
+        ),
+    ]
+    store = open_store(str(tmp_path_factory.mktemp("many")))
+    index(documents, store, Encoder(bundle), Plan("all", "x", str(bundle)), lambda *_: None)
+    with Searcher.open(store, "all") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("query", "passages"), [("카드 분실", 2), ("여권 사진", RIVALS)])
+def test_two_rivals_are_told_and_no_more_than_the_first_hits(
+    many: Searcher, query: str, passages: int
+) -> None:
+    answer = many.search(query, cutoff=0.6)
+    assert [(note.kind, note.values) for note in answer.notes] == [("rivals", {"passages": passages})]
+
+
+def test_as_many_are_found_as_are_asked_for(many: Searcher) -> None:
+    assert len(many.search("버스", limit=280).hits) == 280
+
+
+def test_a_level_says_of_a_whole_page_that_more_reach_it(many: Searcher) -> None:
+    lax = Cutoff(
+        "sensitive", "nearly all", -30.0, probability(-30.0), 9, 9, {}, guarantee=Guarantee("coverage", 0.9)
+    )
+    fit = replace(many.relevance.fit("hybrid"), cutoffs=(lax,))
+    relevance = replace(many.relevance, fits={**many.relevance.fits, "hybrid": fit})
+    opened = copy(many)
+    opened.relevance = relevance
+    for limit in (5, 10, 20):
+        cut = opened.search("버스", limit=limit, cutoff="sensitive").cutoff
+        assert cut is not None
+        assert cut.void == f"more hits reach it than the {limit} that were asked for"
+
+
+def test_where_passages_fit_the_filter_and_none_is_found_the_filter_is_not_blamed(many: Searcher) -> None:
+    for field, notes in (("line", []), ("lime", ["filtered"])):
+        answer = many.search("쀍뚫", mode="lexical", filter=Equals(field, 7))
+        assert ((*answer.hits, *answer.near_misses), [note.kind for note in answer.notes]) == ((), notes)
 
 
 def test_a_filter_leaves_only_what_it_allows(searcher: Searcher) -> None:

@@ -172,7 +172,10 @@ def test_odd_queries_are_answered(client: httpx.Client) -> None:
         ({"query": "카드", "limit": 0}, "limit: Input should be greater than or equal to 1"),
         ({"query": "카드", "limit": 101}, "limit: Input should be less than or equal to 100"),
         ({"query": "카드", "cutoff": 1}, "between 0 and 1, both excluded; got 1.0"),
-        ({"query": "카드", "cutoff": "balanced"}, "the collection is not calibrated. `naru calibrate` chooses them"),
+        (
+            {"query": "카드", "cutoff": "balanced"},
+            "the collection is not calibrated. `naru calibrate` chooses them",
+        ),
         ({"query": "카드", "cutoff": []}, "cutoff"),
         ({"query": "카드", "cutoff": "1.5"}, "between 0 and 1, both excluded; got 1.5"),
         ({"query": "카드", "cutoff": "nan"}, "between 0 and 1, both excluded; got nan"),

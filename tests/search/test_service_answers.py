@@ -199,6 +199,34 @@ def test_what_a_level_promises_to_show_is_shown(calibrated: Searcher, fitted: Ca
     assert searcher.search(UNANSWERED, limit=3, cutoff=1e-9).answered is False
 
 
+def test_what_lies_on_a_level_reaches_it(calibrated: Searcher, fitted: Calibration) -> None:
+    fit = fitted.relevance.fit("hybrid")
+    second = fit.logits([hit.logit for hit in calibrated.search(ANSWERED, limit=8, anyway=True).hits])[1]
+    level = Cutoff(
+        "sensitive",
+        "nearly all are shown",
+        second,
+        probability(second),
+        92,
+        92,
+        {},
+        guarantee=Guarantee("coverage", 0.9),
+    )
+    fits = {**fitted.relevance.fits, "hybrid": replace(fit, cutoffs=(level,))}
+    searcher = with_(calibrated, replace(fitted.relevance, fits=fits))
+    both, one = (searcher.search(ANSWERED, limit=limit, cutoff="sensitive") for limit in (8, 1))
+    assert (len(both.hits), len(one.hits)) == (2, 1)
+    assert one.cutoff is not None
+    assert one.cutoff.void == "more hits reach it than the 1 that were asked for"
+
+
+def test_anyway_shows_of_a_query_without_an_answer_what_reaches_the_cut_off(calibrated: Searcher) -> None:
+    everything = calibrated.search(UNANSWERED, limit=8, anyway=True).hits
+    between = (everything[0].probability + everything[1].probability) / 2
+    answer = calibrated.search(UNANSWERED, limit=8, cutoff=between, anyway=True)
+    assert (answer.answered, answer.hits, answer.near_misses) == (False, everything[:1], ())
+
+
 def test_of_a_changed_collection_nothing_is_promised(
     calibrated: Searcher, fitted: Calibration, serve: Serve
 ) -> None:
