@@ -419,6 +419,55 @@ def test_random_negatives_need_no_model(tmp_path: Path) -> None:
     assert report.samples[0].score is None
 
 
+def test_the_encoder_reads_texts_in_their_normal_form_and_queries_with_their_spaces(tmp_path: Path) -> None:
+    """As a search asks and as indexing encodes; decomposed texts are what a Mac writes."""
+    read: dict[str, list[str]] = {"queries": [], "passages": []}
+
+    class Reading:
+        def queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+            read["queries"] += texts
+            return np.ones((len(texts), 2), np.float32)
+
+        def passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+            read["passages"] += texts
+            return np.ones((len(texts), 2), np.float32)
+
+    query = "카드를잃어버리면신고를해야합니까"
+    spaced = Analyzer().spaced(query)
+    assert spaced != query
+    corpus = [unicodedata.normalize("NFD", text) for text in PASSAGES]
+    settings: dict[str, Any] = {"limits": Limits(share=None), "models": Models(Reading())}
+    run(tmp_path / "out.jsonl", [Pair(query, PASSAGES[0])], list(documents(corpus)), **settings)
+    assert read == {"queries": [spaced], "passages": PASSAGES}
+
+
+def test_bm25_judges_what_is_drawn_where_nothing_fills_up(tmp_path: Path) -> None:
+    report, rows = run(
+        tmp_path / "out.jsonl",
+        [Pair(QUERY, PASSAGES[0])],
+        list(documents(PASSAGES)),
+        Models(),
+        sources=("bm25", "random"),
+        number=5,
+        limits=Limits(share=None),
+    )
+    assert (report.judge, len(rows)) == ("BM25", 1)
+
+
+def test_what_fills_up_is_drawn_by_the_seed(tmp_path: Path) -> None:
+    """BM25 finds nothing that shares a token with the query."""
+    corpus = [f"{number}" for number in range(100, 140)]
+    pairs = [Pair(QUERY, PASSAGES[0])]
+    settings: dict[str, Any] = {"sources": ("bm25",), "number": 5, "fill": True, "limits": Limits(share=None)}
+
+    def filled(seed: int) -> dict[str, str]:
+        output = tmp_path / "out.jsonl"
+        _, (row,) = run(output, pairs, list(documents(corpus)), Models(), seed=seed, **settings)
+        return row
+
+    assert filled(1) == filled(1) != filled(2)
+
+
 # The file
 
 
