@@ -161,6 +161,15 @@ def test_a_positive_that_the_corpus_lacks_is_scored_all_the_same(tmp_path: Path)
     assert report.dropped["positives"] == 0
 
 
+def test_of_passages_that_say_the_same_the_nearest_sets_the_limit(tmp_path: Path) -> None:
+    """A positive that the corpus holds under two titles: 95 % of .9 lets .84 pass, 95 % of .5 would not."""
+    corpus = [Document("a", "답", title="가"), Document("b", "답", title="나"), Document("c", "다른 답")]
+    encoder = Cosines({"가\n답": 0.5, "나\n답": 0.9, "다른 답": 0.84})
+    report, rows = run(tmp_path / "out.jsonl", [Pair("질문", "답")], corpus, Models(encoder))
+    assert rows[0]["negative_1"] == "다른 답"
+    assert report.samples[0].score == pytest.approx(0.9)
+
+
 def test_bm25_scores_a_positive_that_the_corpus_lacks(tmp_path: Path) -> None:
     """The text of the query itself outscores all; so does not a text that shares nothing with it."""
     corpus = list(documents(PASSAGES))
@@ -325,6 +334,14 @@ def test_a_lot_draws_distinct_passages_and_no_positive() -> None:
     assert set(lot.top(1).tolist()) == set(range(30, 40))
     assert lot.top(0).tolist() == RandomRanking(40, 10, excluded, (7,)).top(0).tolist()
     assert lot.top(0).tolist() != RandomRanking(40, 10, excluded, (8,)).top(0).tolist()
+
+
+def test_a_lot_draws_anew_for_each_query_and_tells_which_positives_it_drew() -> None:
+    lot = RandomRanking(40, 10, [NOTHING, NOTHING], (7,))
+    assert lot.top(0).tolist() != lot.top(1).tolist()
+    every = np.arange(40, dtype=np.int32)
+    held_back = RandomRanking(40, 10, [every], (7,)).held_back(0)
+    assert len(held_back) == len(set(held_back)) == 10
 
 
 # Several sources, the cross-encoder, filling up
