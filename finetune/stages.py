@@ -31,6 +31,8 @@ from finetune.recipe import Recipe, Source, Stage
 from finetune.reporting.journal import Journal
 from naru import terminal
 
+UNPLACED = 0.05  # of the rows of a pass: more of them in no batch are told
+
 
 @dataclass(frozen=True)
 class Leg:
@@ -100,6 +102,13 @@ def plan(leg: Leg, rows: Mapping[str, Rows], seed: int, processes: int = 1) -> P
     batches = leg.supply(rows, seed).batches(training.batch_size, training.batch_size, processes)
     an_epoch = max(1, math.ceil(len(batches) / processes / training.accumulate))
     steps = training.steps or math.ceil(training.epochs * an_epoch)
+    for source in batches.sources:
+        if source.unplaced >= UNPLACED * source.rows:
+            terminal.note(
+                f"Data {source.name!r}: {source.unplaced:,} of {source.rows:,} rows are in no batch of a pass, as none holds "
+                f"a text twice and theirs repeat. Batches smaller than {source.size} take more of them: --set "
+                "training.batch_size=N"
+            )
     if training.warmup >= steps > 1:
         terminal.note(
             f"warmup = {training.warmup:g} steps, and {steps:,} are planned: the learning rate never arrives. A share "

@@ -37,6 +37,11 @@ class Plain:
         """Batches of one pass; where texts repeat, a few more than there really are."""
         return max(1, -(-self.rows // self.size))
 
+    @property
+    def unplaced(self) -> int:
+        """Rows of a pass that no batch has, as their texts repeat too often."""
+        return 0
+
     def batches(self, number: int) -> Iterator[list[int]]:
         """The batches of pass `number`, counted from 0."""
         order = self._rng(number).permutation(self.rows)
@@ -68,13 +73,21 @@ class NoDuplicates(Plain):
         self.often = max(max(Counter(column).values()) for column in self.texts)  # batches it takes
 
     def __len__(self) -> int:
+        return max(self._planned, len(self._first_pass)) if self.often > self._planned else self._planned
+
+    @property
+    def unplaced(self) -> int:
+        return self.rows - sum(self._first_pass) if self.often > self._planned else 0
+
+    @property
+    def _planned(self) -> int:
         full, rest = divmod(self.rows, self.size)
-        planned = max(1, full + (2 * rest >= self.size))
-        return max(planned, self._first_pass) if self.often > planned else planned
+        return max(1, full + (2 * rest >= self.size))
 
     @cached_property
-    def _first_pass(self) -> int:
-        return sum(1 for _ in self.batches(0))
+    def _first_pass(self) -> list[int]:
+        """The sizes of its batches."""
+        return [len(batch) for batch in self.batches(0)]
 
     def batches(self, number: int) -> Iterator[list[int]]:
         rng = self._rng(number)
