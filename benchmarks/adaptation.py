@@ -2,8 +2,9 @@
 
     python -m benchmarks.adaptation --data ../shared/data --base MODEL --work DIR [--only demo,law,negatives]
 
-MODEL is a sentence-transformers folder that saw neither the demo nor court precedents: `naru train
-benchmarks/recipes/general.toml --root DATA` makes one. Three parts:
+MODEL is a sentence-transformers folder that saw neither the demo nor court precedents. `naru train
+benchmarks/recipes/general.toml --root DATA` makes one that searches, `similarity.toml` beside it one that only
+compares sentences. Three parts:
 
     demo        the demo's triplets, alone (naru-mini-domain) and with weak pairs made of the collection's own passages, as
                 whoever indexes it has them (naru-mini-collection); measured on its test part, of whose passages the
