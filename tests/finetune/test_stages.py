@@ -30,7 +30,7 @@ def test_a_plan_counts_steps_and_passes(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_rows_that_no_batch_takes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Twelve questions to seven answers: a batch of seven, and five rows that fill no half of sixteen."""
+    """Twelve questions to seven answers: a batch of seven, and five rows that fill no half of thirteen."""
     training = Training(batch_size=13, warmup=0.1, sampler="no-duplicates")
     assert planned(tmp_path, 12, 7, training).an_epoch == 1
     said = " ".join(capsys.readouterr().err.split())
